@@ -91,7 +91,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let notice = Arc::new(|notice: &nexus::Notice| eprintln!("{notice}"));
     let folders = Folders::under(Path::new(&home));
     let client = match variable("NEXUS_STORE") {
-        Some(url) => Client::with_sessions(provider, shared(&folders, &url)?, nexus::now, notice),
+        Some(url) => Client::with_sessions(provider, shared(&folders, &url).await?, nexus::now, notice),
         None => Client::new(provider, &folders, nexus::now, notice),
     };
     client.check_writable().await?;
@@ -124,13 +124,14 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
 
 /// The sessions in a database that other instances share. Their key is in a file, of which every machine needs a copy.
 #[cfg(feature = "postgres")]
-fn shared(folders: &Folders, url: &str) -> Result<SealedSessions, Box<dyn std::error::Error>> {
+async fn shared(folders: &Folders, url: &str) -> Result<SealedSessions, Box<dyn std::error::Error>> {
     let store = PostgresStore::new(&PostgresUrl::parse(url).map_err(|why| format!("NEXUS_STORE {why}"))?);
+    store.migrate().await?;
     Ok(SealedSessions::new(Arc::new(store), Keystore::new(&folders.key, &folders.state)))
 }
 
 #[cfg(not(feature = "postgres"))]
-fn shared(_: &Folders, _: &str) -> Result<SealedSessions, Box<dyn std::error::Error>> {
+async fn shared(_: &Folders, _: &str) -> Result<SealedSessions, Box<dyn std::error::Error>> {
     Err("NEXUS_STORE needs the feature `postgres`".into())
 }
 

@@ -156,7 +156,7 @@ impl Client {
     /// # Errors
     /// A store that cannot be read.
     pub async fn find(&self, owner: &str) -> Result<Option<Session>> {
-        Ok(self.refresher.sessions.load(&self.key(owner)).await?)
+        Ok(self.refresher.find(&self.key(owner)).await?)
     }
 
     /// [`find`](Self::find) without waiting. `None` if the store cannot answer at once. May block on disk reads.

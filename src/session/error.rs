@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::failed_refresh::UnusableResponse;
 use super::key::{KeyError, KeyOrigin};
 use super::seal::SealError;
+use crate::clean;
 use crate::error_info::{ErrorClass, ErrorInfo, client, detail};
 use crate::oauth::TokenFailure;
 use crate::store::StoreError;
@@ -137,11 +138,23 @@ pub enum SessionError {
         to: String,
     },
     /// A session cannot be moved, because the other store has one of the same provider and owner. Nothing was moved.
-    #[error("{store} already has another session with {provider}; it was not replaced")]
+    #[error("{store} already has another session with {provider}{}; it was not replaced", of_owner(owner))]
     Occupied {
         /// The provider's name.
         provider: String,
+        /// The owner in the other store.
+        owner: String,
         /// The name of the other store, without a password.
+        store: String,
+    },
+    /// Sessions cannot be moved, because two of them would have the same place in the other store. Nothing was moved.
+    #[error("two sessions with {provider} in {store} would be the session{} in the other store", of_owner(owner))]
+    OwnerTaken {
+        /// The provider's name.
+        provider: String,
+        /// The owner that both would have.
+        owner: String,
+        /// The name of the store that both are in, without a password.
         store: String,
     },
     /// Sessions cannot be moved, because the other store is used with another key. Nothing was moved.
@@ -188,6 +201,10 @@ fn why_ended(cut_off: Option<i64>, unusable: Option<&UnusableResponse>, descript
     }
 }
 
+fn of_owner(owner: &str) -> String {
+    if owner.is_empty() { String::new() } else { format!(" of the owner `{}`", clean::clean(owner)) }
+}
+
 fn last_tried(ago: Option<Duration>) -> String {
     ago.map_or_else(String::new, |ago| format!(" (last tried {} ago)", time::span(time::rounded_up(ago))))
 }
@@ -215,6 +232,7 @@ impl ErrorInfo for SessionError {
             Self::DoesNotOpen { .. } => "store",
             Self::Moved { .. } => "session_moved",
             Self::Occupied { .. } => "store_occupied",
+            Self::OwnerTaken { .. } => "owner_taken",
             Self::OtherKey { .. } => "other_key",
             Self::Store(error) => error.code(),
             Self::Key(error) => error.code(),
@@ -234,9 +252,11 @@ impl ErrorInfo for SessionError {
             Self::RefreshFailed { failure, .. } if failure.temporary => ErrorClass::Temporary,
             Self::NotFetched { failure, .. } if failure.temporary => ErrorClass::Temporary,
             Self::NotFetched { .. } => ErrorClass::SignIn,
-            Self::ClientRefused { .. } | Self::Moved { .. } | Self::Occupied { .. } | Self::OtherKey { .. } => {
-                ErrorClass::Configuration
-            }
+            Self::ClientRefused { .. }
+            | Self::Moved { .. }
+            | Self::Occupied { .. }
+            | Self::OwnerTaken { .. }
+            | Self::OtherKey { .. } => ErrorClass::Configuration,
             Self::Store(error) => error.class(),
             Self::Key(error) => error.class(),
             Self::NotSent(error) => error.class(),

@@ -12,6 +12,7 @@ pub(crate) mod key;
 mod legacy;
 mod moves;
 mod notice;
+mod pages;
 mod pending_saves;
 mod record;
 mod refresh;

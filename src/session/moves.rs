@@ -14,15 +14,19 @@ use std::collections::BTreeSet;
 
 use super::error::SessionError;
 use super::key::KeyError;
+use super::pages::Pages;
 use super::record;
 use super::sealed::{SealedSessions, off_thread};
 use super::stored::StoreTime;
-use crate::store::{Listed, LockedSession, Record, SealedSession, SessionKey, StoreError};
+use crate::store::{Listed, LockedSession, Place, Record, SealedSession, SessionKey, StoreError, ValueKind};
 
 type Result<T> = std::result::Result<T, SessionError>;
 
 /// How often the move of a session starts over because a lock was lost or the session was replaced.
 const RETRIES: u32 = 5;
+
+/// How many registered clients are read at a time.
+const CLIENTS: usize = 100;
 
 /// The result of a move between stores.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -75,7 +79,8 @@ impl SealedSessions {
     /// the next one.
     ///
     /// # Errors
-    /// If a session does not open, [`SessionError::OtherKey`] and [`SessionError::Occupied`]: then nothing was moved.
+    /// If a session does not open, [`SessionError::OtherKey`], [`SessionError::Occupied`] and [`SessionError::OwnerTaken`]:
+    /// then nothing was moved.
     /// If a store cannot be used or a session is locked, each session is in one of the stores.
     pub async fn move_to(
         &self,
@@ -99,7 +104,8 @@ impl SealedSessions {
         let mut taken = BTreeSet::new();
         for route in &routes {
             if !taken.insert(route.to) {
-                return Err(route.occupied());
+                let SessionKey { provider, owner } = route.to.clone();
+                return Err(SessionError::OwnerTaken { provider, owner, store: source_name });
             }
             route.check().await?;
         }
@@ -177,12 +183,15 @@ impl SealedSessions {
 
     /// Copies the registered clients to the target, except those that it has. Returns their issuers and redirect URIs.
     async fn copy_clients(&self, target: &Self) -> Result<Vec<(String, String)>> {
-        let clients = self.store().list_clients().await?;
-        for (issuer, redirect_uri) in &clients {
-            if let Some(sealed) = self.store().load_client(issuer, redirect_uri).await?
-                && target.store().load_client(issuer, redirect_uri).await?.is_none()
-            {
-                target.store().save_client(issuer, redirect_uri, sealed).await?;
+        let mut clients = Vec::new();
+        let mut pages = Pages::new(&**self.store(), ValueKind::Client, CLIENTS);
+        while let Some(values) = pages.next().await? {
+            for value in values {
+                let Place::Client { issuer, redirect_uri } = value.place else { continue };
+                if target.store().load_client(&issuer, &redirect_uri).await?.is_none() {
+                    target.store().save_client(&issuer, &redirect_uri, value.bytes).await?;
+                }
+                clients.push((issuer, redirect_uri));
             }
         }
         Ok(clients)
@@ -237,7 +246,8 @@ fn next_step(source: Option<&Record>, target: Option<&Record>, source_name: &str
 
 impl Route<'_> {
     fn occupied(&self) -> SessionError {
-        SessionError::Occupied { provider: self.from.provider.clone(), store: self.target_name.to_owned() }
+        let SessionKey { provider, owner } = self.to.clone();
+        SessionError::Occupied { provider, owner, store: self.target_name.to_owned() }
     }
 
     fn next_step(&self, source: Option<&Record>, target: Option<&Record>) -> Step {
@@ -346,225 +356,4 @@ impl Route<'_> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const ONE: &[u8] = &[2, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 9];
-    const OTHER: &[u8] = &[2, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 9];
-
-    fn record(generation: i64, bytes: &[u8], moved_to: Option<&str>) -> Option<Record> {
-        let session = SealedSession { generation, issued_at: 0, expires_at: None, bytes: bytes.to_vec() };
-        let moved_to = moved_to.map(str::to_owned);
-        Some(Record { session, attempts: 0, refreshing_since: None, ended_at: None, moved_to })
-    }
-
-    #[test]
-    fn the_next_step_follows_from_the_two_records() {
-        let erased = record::erased(ONE);
-        for (source, target, step) in [
-            (None, None, Step::Gone),
-            (None, record(1, ONE, None), Step::Gone),
-            (record(1, ONE, None), None, Step::HandOver),
-            // A move was interrupted before the source was marked: it may have been refreshed since.
-            (record(2, ONE, None), record(1, ONE, Some("a")), Step::HandOver),
-            (record(2, ONE, None), record(1, ONE, Some("another name of a")), Step::HandOver),
-            (record(1, &erased, Some("b")), record(1, ONE, Some("a")), Step::Activate),
-            (record(1, &erased, Some("another name of b")), record(1, ONE, Some("a")), Step::Activate),
-            (record(1, &erased, Some("b")), record(5, ONE, None), Step::Done),
-            (record(1, &erased, Some("b")), record(1, OTHER, None), Step::Done),
-            (record(1, &erased, Some("b")), None, Step::Done),
-            // It moves back to where its mark is.
-            (record(3, ONE, None), record(1, &erased, Some("a")), Step::HandOver),
-            (record(3, ONE, Some("b")), record(1, &erased, Some("a")), Step::HandOver),
-            (record(1, OTHER, None), record(1, &erased, Some("a")), Step::HandOver),
-            (record(1, OTHER, None), record(1, &erased, Some("c")), Step::HandOver),
-            (record(1, &erased, Some("b")), record(1, &erased, Some("a")), Step::Done),
-            // The next generation was saved after the move, by the holder of a lost lock.
-            (record(2, ONE, Some("b")), record(1, ONE, None), Step::HandOver),
-            (record(2, ONE, Some("b")), record(1, ONE, Some("a")), Step::HandOver),
-            (record(1, ONE, Some("b")), record(2, ONE, Some("a")), Step::Activate),
-            (record(1, ONE, Some("b")), record(1, ONE, None), Step::Erase),
-            (record(1, ONE, Some("b")), record(2, ONE, None), Step::Erase),
-            (record(2, ONE, Some("b")), record(1, OTHER, None), Step::Done),
-            (record(1, ONE, None), record(1, ONE, None), Step::Occupied),
-            (record(1, ONE, None), record(1, OTHER, None), Step::Occupied),
-            // Perhaps the only copy of a session of a third store.
-            (record(1, OTHER, None), record(1, ONE, Some("c")), Step::Occupied),
-            (record(1, &erased, Some("c")), None, Step::Elsewhere),
-            (record(1, ONE, Some("c")), record(1, OTHER, Some("a")), Step::Elsewhere),
-        ] {
-            assert_eq!(next_step(source.as_ref(), target.as_ref(), "a", "b"), step, "{source:?} {target:?}");
-        }
-    }
-}
-
-#[cfg(all(test, feature = "sqlite"))]
-mod sqlite_tests {
-    #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
-
-    use std::future::{Future as _, poll_fn};
-    use std::path::Path;
-    use std::pin::pin;
-    use std::task::Poll;
-    use std::time::Duration;
-
-    use super::*;
-    use crate::oauth::ClientPlace;
-    use crate::secret::RefreshToken;
-    use crate::session::key::{KeyBackend, Keystore};
-    use crate::session::stored::tests::session;
-    use crate::session::{Session, StoredSession};
-    use crate::store::SqliteStore;
-
-    const WAIT: Duration = Duration::from_secs(90);
-
-    fn key(owner: &str) -> SessionKey {
-        SessionKey { provider: "work".into(), owner: owner.into() }
-    }
-
-    /// The sessions of a store in this home, as a new process opens them. All stores have one key.
-    fn sessions(home: &Path, store: &str) -> SealedSessions {
-        let (data, state) = (home.join(store).join("data"), home.join(store).join("state"));
-        let keys = Keystore::new(&home.join("key"), &home.join("state"));
-        SealedSessions::in_sqlite(SqliteStore::new(&data, &state, crate::time::now), keys)
-    }
-
-    async fn sign_in(sessions: &SealedSessions, owner: &str, generation: i64) {
-        let session = Session { generation, ..session(1_000, None) };
-        let refresh_token = Some(RefreshToken::new("r".into()));
-        let stored = StoredSession { id: [7; 16], session, refresh_token, client_secret: None };
-        sessions.lock(&key(owner), WAIT).await.unwrap().commit(generation - 1, &stored).await.unwrap();
-    }
-
-    async fn is_usable(sessions: &SealedSessions, owner: &str) -> bool {
-        match sessions.load(&key(owner)).await {
-            Ok(found) => found.is_some(),
-            Err(SessionError::Moved { .. }) => false,
-            Err(error) => panic!("{error}"),
-        }
-    }
-
-    #[tokio::test]
-    async fn a_move_that_ends_anywhere_leaves_one_usable_session_at_most_and_the_next_one_finishes_it() {
-        let signed_in = tempfile::tempdir().unwrap();
-        sign_in(&sessions(signed_in.path(), "from"), "", 1).await;
-        for polls in 1.. {
-            let home = tempfile::tempdir().unwrap();
-            for file in ["key/session.key", "from/data/sessions.db"] {
-                let copy = home.path().join(file);
-                std::fs::create_dir_all(copy.parent().unwrap()).unwrap();
-                std::fs::copy(signed_in.path().join(file), copy).unwrap();
-            }
-            let [from, to] = ["from", "to"].map(|store| sessions(home.path(), store));
-            let done = {
-                let mut moving = pin!(from.move_to(&to, Some("grace"), |_, _| ()));
-                let mut left = polls;
-                poll_fn(|cx| match moving.as_mut().poll(cx) {
-                    Poll::Ready(moved) => Poll::Ready(Some(moved)),
-                    Poll::Pending => {
-                        left -= 1;
-                        if left == 0 { Poll::Ready(None) } else { Poll::Pending }
-                    }
-                })
-                .await
-            };
-            assert!(!(is_usable(&from, "").await && is_usable(&to, "grace").await), "both after {polls}");
-            let [from, to] = ["from", "to"].map(|store| sessions(home.path(), store));
-            // Another owner is configured meanwhile.
-            let again = from.move_to(&to, Some("alan"), |_, _| ()).await.unwrap();
-            assert_eq!(again.sessions + again.earlier, 1, "after {polls}");
-            let usable = [is_usable(&from, "").await, is_usable(&to, "grace").await, is_usable(&to, "alan").await];
-            assert!(usable == [false, true, false] || usable == [false, false, true], "{usable:?} after {polls}");
-            if let Some(done) = done {
-                assert_eq!(done.unwrap(), MovedSessions { sessions: 1, ..MovedSessions::default() });
-                assert_eq!(again, MovedSessions { earlier: 1, ..MovedSessions::default() });
-                assert!(polls > 10, "it ended at {polls} points only");
-                return;
-            }
-        }
-    }
-
-    #[tokio::test]
-    async fn nothing_is_moved_if_one_session_cannot_be() {
-        let home = tempfile::tempdir().unwrap();
-        let [from, to] = ["from", "to"].map(|store| sessions(home.path(), store));
-        sign_in(&from, "", 1).await;
-        sign_in(&from, "ada", 1).await;
-        let both = from.move_to(&to, Some("ada"), |_, _| ()).await;
-        assert!(matches!(both, Err(SessionError::Occupied { .. })), "two sessions of one owner: {both:?}");
-        sign_in(&to, "ada", 1).await;
-        let occupied = from.move_to(&to, None, |_, _| ()).await;
-        assert!(matches!(occupied, Err(SessionError::Occupied { .. })), "{occupied:?}");
-        let with_other_key = {
-            let keys = Keystore::new(&home.path().join("other"), &home.path().join("other"));
-            let folder = home.path().join("third");
-            SealedSessions::in_sqlite(SqliteStore::new(&folder, &folder, crate::time::now), keys)
-        };
-        for with_key in [false, true] {
-            if with_key {
-                sign_in(&with_other_key, "grace", 1).await;
-            }
-            let other = from.move_to(&with_other_key, None, |_, _| ()).await;
-            assert!(matches!(other, Err(SessionError::OtherKey { .. })), "{other:?}");
-        }
-        assert!(is_usable(&from, "").await && is_usable(&from, "ada").await);
-    }
-
-    #[tokio::test]
-    async fn registered_clients_are_moved_and_those_of_the_target_stay() {
-        let home = tempfile::tempdir().unwrap();
-        let [from, to] = ["from", "to"].map(|store| sessions(home.path(), store));
-        sign_in(&from, "ada", 1).await;
-        for (store, uri, bytes) in [(&from, "one", b"from"), (&from, "two", b"from"), (&to, "two", b"to..")] {
-            store.store().save_client("issuer", uri, bytes.to_vec()).await.unwrap();
-        }
-        assert_eq!(from.move_to(&to, None, |_, _| ()).await.unwrap().clients, 2);
-        assert_eq!(from.store().list_clients().await.unwrap(), []);
-        for (uri, bytes) in [("one", b"from"), ("two", b"to..")] {
-            assert_eq!(to.store().load_client("issuer", uri).await.unwrap().as_deref(), Some(&bytes[..]));
-        }
-    }
-
-    #[tokio::test]
-    async fn a_session_moves_back_with_what_happened_to_it() {
-        let home = tempfile::tempdir().unwrap();
-        let [from, to] = ["from", "to"].map(|store| sessions(home.path(), store));
-        sign_in(&from, "ada", 1).await;
-        from.move_to(&to, None, |_, _| ()).await.unwrap();
-        sign_in(&to, "ada", 2).await;
-        to.move_to(&from, None, |_, _| ()).await.unwrap();
-        assert_eq!(from.load(&key("ada")).await.unwrap().unwrap().generation, 2);
-        assert!(!is_usable(&to, "ada").await);
-    }
-
-    #[tokio::test]
-    async fn what_a_late_holder_saved_is_moved_after_it() {
-        let home = tempfile::tempdir().unwrap();
-        let [from, to] = ["from", "to"].map(|store| sessions(home.path(), store));
-        sign_in(&from, "ada", 1).await;
-        let renewed = sessions(home.path(), "copy");
-        sign_in(&renewed, "ada", 1).await;
-        sign_in(&renewed, "ada", 2).await;
-        let renewed = renewed.store().load(&key("ada")).await.unwrap().record.unwrap().session;
-        from.move_to(&to, None, |_, _| ()).await.unwrap();
-        from.store().lock(&key("ada"), WAIT).await.unwrap().commit(1, &renewed).await.unwrap();
-        assert!(!is_usable(&from, "ada").await, "the mark stays");
-        assert_eq!(from.move_to(&to, None, |_, _| ()).await.unwrap().sessions, 1);
-        assert_eq!(to.load(&key("ada")).await.unwrap().unwrap().generation, 2);
-    }
-
-    #[tokio::test]
-    async fn the_key_of_a_moved_session_can_be_moved_and_stays() {
-        let home = tempfile::tempdir().unwrap();
-        let [from, to] = ["from", "to"].map(|store| sessions(home.path(), store));
-        sign_in(&from, "ada", 1).await;
-        from.move_to(&to, None, |_, _| ()).await.unwrap();
-        // The last session that is left takes the key along, which the other store needs.
-        sign_in(&from, "grace", 1).await;
-        from.lock(&key("grace"), WAIT).await.unwrap().delete().await.unwrap();
-        assert!(is_usable(&to, "ada").await);
-        from.move_key(KeyBackend::File).await.unwrap();
-        from.delete_client(&ClientPlace { issuer: "i".into(), redirect_uri: "u".into() }).await.unwrap();
-        assert!(is_usable(&to, "ada").await);
-    }
-}
+mod tests;

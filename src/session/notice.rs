@@ -17,6 +17,11 @@ use crate::time;
 pub enum Notice {
     /// Another process or task is refreshing the session. The call waits for it.
     WaitingForOtherProcess,
+    /// The store takes long to answer. The call waits for it.
+    WaitingForStore {
+        /// The store, without a password.
+        store: String,
+    },
     /// Opening the key takes long. The call waits for it.
     WaitingForKey(KeyWait),
     /// The token endpoint issued no token; the old token is used.
@@ -153,6 +158,7 @@ impl fmt::Display for Notice {
             Self::WaitingForOtherProcess => {
                 f.write_str("waiting for another nexus process that is refreshing this session")
             }
+            Self::WaitingForStore { store } => write!(f, "waiting for the session store {store}"),
             Self::WaitingForKey(wait) => wait.fmt(f),
             Self::NotRefreshed { host, failure, left } => {
                 write!(f, "the token was not refreshed ({host} {}); using the old token", failure.description)?;

@@ -56,13 +56,21 @@ pub(crate) struct Refresher {
 }
 
 impl Refresher {
+    /// The stored session, whatever its state. Sends a notice after a second.
+    ///
+    /// # Errors
+    /// If the store or the key cannot be used.
+    pub(crate) async fn find(&self, key: &SessionKey) -> Result<Option<Session>> {
+        self.noticed(self.sessions.load(key), || self.waiting_for_store()).await
+    }
+
     /// The stored session, if it is usable: not ended, and bound to the configured client and servers. If no user is
     /// needed, a session without a token stands for none.
     ///
     /// # Errors
     /// Why there is no usable session.
     pub(crate) async fn load(&self, key: &SessionKey) -> Result<Session> {
-        match self.current(self.sessions.load(key).await?) {
+        match self.current(self.find(key).await?) {
             Some(session) => self.usable(session),
             None => Err(self.not_signed_in(self.sessions.list(&key.owner).await.unwrap_or_default())),
         }
@@ -114,23 +122,40 @@ impl Refresher {
         tokio::spawn(renewed.instrument(span)).await.map_err(|_| SessionError::Abandoned("refresh"))?
     }
 
-    /// Waits for the session's lock. Sends a notice after a second.
+    /// Waits for the session's lock. Sends a notice after a second, which says whether another process or the store is
+    /// waited for.
     ///
     /// # Errors
     /// [`StoreError::Busy`] after [`SessionStore::lock_wait`](crate::store::SessionStore::lock_wait), or if the store cannot
     /// be used.
     pub(crate) async fn lock(&self, key: &SessionKey) -> Result<LockedSession> {
         let begun = Instant::now();
-        let mut locked = std::pin::pin!(self.sessions.lock(key, self.sessions.store().lock_wait()));
-        let locked = tokio::select! {
-            locked = &mut locked => locked,
-            () = tokio::time::sleep(WAIT_BEFORE_NOTICE) => {
-                (self.notice)(&Notice::WaitingForOtherProcess);
-                locked.await
+        let tried = self.noticed(self.sessions.lock(key, Duration::ZERO), || self.waiting_for_store()).await;
+        let locked = match tried {
+            Err(SessionError::Store(StoreError::Busy { .. })) => {
+                let wait = self.sessions.store().lock_wait();
+                self.noticed(self.sessions.lock(key, wait), || Notice::WaitingForOtherProcess).await
             }
+            locked => locked,
         };
         tracing::debug!(histogram.nexus_lock_wait_seconds = begun.elapsed().as_secs_f64());
         locked
+    }
+
+    /// Does work. Sends a notice if it takes longer than a second.
+    async fn noticed<T>(&self, work: impl Future<Output = T>, notice: impl FnOnce() -> Notice) -> T {
+        let mut work = std::pin::pin!(work);
+        tokio::select! {
+            done = &mut work => done,
+            () = tokio::time::sleep(WAIT_BEFORE_NOTICE) => {
+                (self.notice)(&notice());
+                work.await
+            }
+        }
+    }
+
+    fn waiting_for_store(&self) -> Notice {
+        Notice::WaitingForStore { store: self.sessions.store().name() }
     }
 
     /// Saves new tokens, with retries for a second, or for a minute if the store is unavailable: they exist nowhere else.

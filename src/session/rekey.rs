@@ -57,7 +57,7 @@ impl SealedSessions {
 
     /// Removes the key from a plain file if nothing is sealed with it. The next session gets a new key.
     pub(super) async fn remove_unused_key(&self) -> Result<(), SessionError> {
-        if !self.owns_key() {
+        if self.keystore().is_shared() {
             return Ok(());
         }
         let keys = self.keystore().clone();

@@ -6,10 +6,11 @@ use std::sync::Arc;
 
 use super::error::SessionError;
 use super::key::{KeyError, KeySet, Retired, ValueCount};
+use super::pages::Pages;
 use super::record;
 use super::seal::{self, Seal};
 use super::sealed::{SealedSessions, client_data, off_thread, pending_data};
-use crate::store::{Page, Place, Replacement, SealedValue, StoreError, ValueKind};
+use crate::store::{Place, Replacement, SealedValue, StoreError, ValueKind};
 
 type Result<T> = std::result::Result<T, SessionError>;
 
@@ -86,17 +87,11 @@ impl SealedSessions {
     async fn counts(&self) -> Result<BTreeMap<Option<String>, ValueCount>> {
         let mut counts = BTreeMap::<_, ValueCount>::new();
         for kind in ValueKind::ALL {
-            let mut after = None;
-            loop {
-                let page = Page { kind, after: after.as_ref(), limit: HEADERS, length: Some(record::HEADER) };
-                let values = self.store().sealed_values(page).await?;
+            let mut pages = Pages::new(&**self.store(), kind, HEADERS).headers(record::HEADER);
+            while let Some(values) = pages.next().await? {
                 for value in values.iter().filter(|value| !is_erased(value)) {
                     counts.entry(key_id(value).map(str::to_owned)).or_default().add(kind);
                 }
-                if values.len() < HEADERS {
-                    break;
-                }
-                after = values.into_iter().next_back().map(|value| value.place);
             }
         }
         Ok(counts)
@@ -185,8 +180,7 @@ impl SealedSessions {
 
     /// Seals everything with this seal that is not sealed with it.
     pub(super) async fn reseal_all(&self, seal: &Arc<Seal>) -> Result<Pass> {
-        let mut resealed = ValueCount::default();
-        let mut already = None;
+        let mut first = None;
         let mut passes = 0;
         loop {
             let mut pass = Pass::default();
@@ -195,9 +189,10 @@ impl SealedSessions {
             }
             passes += 1;
             let is_quiet = pass.resealed.is_empty() && pass.changed.is_empty();
-            resealed = resealed.and(pass.resealed);
-            let already = *already.get_or_insert(pass.already);
+            let already = *first.get_or_insert(pass.already);
             if is_quiet || passes == PASSES {
+                // Each value counts once, however often another process has sealed it with an earlier key meanwhile.
+                let resealed = pass.already.and(pass.resealed).without(already);
                 let left = pass.left.and(pass.changed);
                 return Ok(Pass { resealed, already, left, ..pass });
             }
@@ -208,12 +203,8 @@ impl SealedSessions {
 
     /// Goes through the values of one kind. With `write`, seals them again.
     async fn each_batch(&self, kind: ValueKind, seal: &Arc<Seal>, pass: &mut Pass, write: bool) -> Result<()> {
-        let mut after = None;
-        loop {
-            let page = Page { kind, after: after.as_ref(), limit: BATCH, length: None };
-            let values = self.store().sealed_values(page).await?;
-            let is_last = values.len() < BATCH;
-            after = values.last().map(|value| value.place.clone());
+        let mut pages = Pages::new(&**self.store(), kind, BATCH);
+        while let Some(values) = pages.next().await? {
             let (sessions, seal) = (self.clone(), seal.clone());
             let batch = off_thread(move || Batch::of(values, kind, &sessions, &seal)).await?;
             pass.already = pass.already.and(batch.already);
@@ -228,10 +219,8 @@ impl SealedSessions {
                 (0..replaced).for_each(|_| pass.resealed.add(kind));
                 (replaced..count).for_each(|_| pass.changed.add(kind));
             }
-            if is_last {
-                return Ok(());
-            }
         }
+        Ok(())
     }
 }
 

@@ -31,8 +31,6 @@ type SealFn = fn(&Keystore, Option<&str>) -> super::key::Result<HeldSeal>;
 pub struct SealedSessions {
     store: Arc<dyn SessionStore>,
     keys: Keystore,
-    /// Whether nothing else uses the key.
-    owns_key: bool,
     /// Counts the locks that are being released.
     pending: PendingSaves,
 }
@@ -41,7 +39,7 @@ impl SealedSessions {
     /// The sessions of this store, sealed with this key.
     pub fn new(store: Arc<dyn SessionStore>, keys: Keystore) -> Self {
         // Other machines may have a copy of the key.
-        Self { store, keys, owns_key: false, pending: PendingSaves::default() }
+        Self { store, keys: keys.shared(), pending: PendingSaves::default() }
     }
 
     /// Sessions in memory, sealed with a key in memory, for a process that may lose them. `clock` gives the time in Unix
@@ -59,7 +57,7 @@ impl SealedSessions {
     pub fn in_sqlite(store: SqliteStore, keys: Keystore) -> Self {
         let resealing = keys.clone();
         let store = store.resealing(Arc::new(move |key, record| legacy::reseal(&resealing, key, record)));
-        Self { owns_key: true, ..Self::new(Arc::new(store), keys) }
+        Self { keys: keys.clone(), ..Self::new(Arc::new(store), keys) }
     }
 
     /// Calls `notice` when opening the key takes long.
@@ -79,10 +77,6 @@ impl SealedSessions {
     /// The key.
     pub fn keystore(&self) -> &Keystore {
         &self.keys
-    }
-
-    pub(super) fn owns_key(&self) -> bool {
-        self.owns_key
     }
 
     /// The store.
@@ -161,10 +155,11 @@ impl SealedSessions {
     /// # Errors
     /// If the key is missing or does not open a session.
     pub async fn check_readable(&self) -> Result<()> {
-        self.check_key().await?;
+        let afresh = Self { keys: self.keys.afresh(), ..self.clone() };
+        afresh.check_key().await?;
         let listed = self.store.list(None).await?.into_iter().filter(|listed| listed.moved_to.is_none());
         for listed in listed.take(100) {
-            self.load(&listed.key).await?;
+            afresh.load(&listed.key).await?;
         }
         Ok(())
     }
@@ -208,6 +203,7 @@ impl SealedSessions {
     /// # Errors
     /// If it could not be saved.
     pub async fn put_pending(&self, key: &SessionKey, state: &str, value: &[u8], lifetime: Duration) -> Result<()> {
+        // No lease makes another machine wait for this before it retires the key. Then the sign-in has to be started again.
         let held = self.seal_with(Keystore::seal_or_create).await?;
         let hash = <[u8; 32]>::from(Sha256::digest(state));
         let sealed = held.seal.seal(&pending_data(&key.owner, &hash), &named(&key.provider, value))?;
@@ -257,6 +253,8 @@ impl SealedSessions {
     /// # Errors
     /// If it could not be saved.
     pub async fn save_client(&self, client: &RegisteredClient) -> Result<()> {
+        // No lease makes another machine wait for this before it retires the key, or a move before it copies the clients.
+        // Then the next sign-in registers another client: a session has a copy of its own.
         let held = self.seal_with(Keystore::seal_or_create).await?;
         let ClientPlace { issuer, redirect_uri } = &client.place;
         let sealed = held.seal.seal(&client_data(issuer, redirect_uri), &client.to_bytes())?;
@@ -296,6 +294,10 @@ impl SealedSessions {
             let time = StoreTime::read_now(loaded.now);
             let Some(record) = loaded.record else { return Ok((time, None)) };
             check_not_moved(key, &record)?;
+            let id = record::key_id(&record.session.bytes);
+            if let Some(session) = self.keys.opened(id).and_then(|seal| open(&seal, key, &record, time)) {
+                return Ok((time, Some(session)));
+            }
             let (keys, place) = (self.keys.clone(), key.clone());
             let open = move || {
                 let id = record::key_id(&record.session.bytes);

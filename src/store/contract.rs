@@ -215,9 +215,6 @@ pub trait SessionStore: Send + Sync {
     /// The registered client (RFC 7591) for an issuer and exactly this redirect URI, if one is kept.
     fn load_client<'a>(&'a self, issuer: &'a str, redirect_uri: &'a str) -> BoxFuture<'a, Result<Option<Vec<u8>>>>;
 
-    /// The issuer and the redirect URI of every registered client that is kept, in any order.
-    fn list_clients(&self) -> BoxFuture<'_, Result<Vec<(String, String)>>>;
-
     /// Keeps a registered client, replacing an earlier one.
     fn save_client<'a>(&'a self, issuer: &'a str, redirect_uri: &'a str, sealed: Vec<u8>) -> BoxFuture<'a, Result<()>>;
 

@@ -84,15 +84,27 @@ pub enum ServerProblem {
     /// The server does not speak TLS.
     #[error("the server does not support TLS")]
     NoTls,
-    /// The server does not accept the user, the password or the name of the database.
+    /// The file with the certificate authorities cannot be used.
+    #[error("the file of `sslrootcert` cannot be used: {0}")]
+    Authorities(String),
+    /// The server or a pooler does not accept the user, the password, the name of the database or a parameter.
     #[error("the server refused the connection: {0}")]
     Refused(String),
     /// The user lacks a right in the database.
     #[error("the server refused a statement: {0}")]
     NotPermitted(String),
+    /// The user lacks rights on tables of the database.
+    #[error("the user of the store lacks rights in the database: {0}")]
+    MissingRights(String),
+    /// The user's transactions are read-only, on a server that takes writes from others.
+    #[error("the transactions of the store's user are read-only (`default_transaction_read_only`)")]
+    ReadOnlyUser,
     /// The database has no tables of this program.
-    #[error("the database has no nexus tables")]
+    #[error("the database has no schema of nexus")]
     NoTables,
+    /// The table with the version of the tables is empty.
+    #[error("the schema of nexus in the database has no version: the table nexus.version is empty")]
+    NoVersion,
     /// The tables have an older version than this program needs.
     #[error("the tables have version {version}, and this nexus needs version {needed}")]
     OlderVersion {

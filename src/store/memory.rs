@@ -166,10 +166,6 @@ impl SessionStore for MemoryStore {
         Box::pin(async move { Ok(self.data().clients.get(&(issuer.to_owned(), redirect_uri.to_owned())).cloned()) })
     }
 
-    fn list_clients(&self) -> BoxFuture<'_, Result<Vec<(String, String)>>> {
-        Box::pin(async { Ok(self.data().clients.keys().cloned().collect()) })
-    }
-
     fn save_client<'a>(&'a self, issuer: &'a str, redirect_uri: &'a str, sealed: Vec<u8>) -> BoxFuture<'a, Result<()>> {
         Box::pin(async move {
             self.data().clients.insert((issuer.to_owned(), redirect_uri.to_owned()), sealed);

@@ -64,10 +64,6 @@ impl SessionStore for FailingStore {
         self.inner.load_client(issuer, redirect_uri)
     }
 
-    fn list_clients(&self) -> BoxFuture<'_, Result<Vec<(String, String)>>> {
-        self.inner.list_clients()
-    }
-
     fn save_client<'a>(&'a self, issuer: &'a str, redirect_uri: &'a str, sealed: Vec<u8>) -> BoxFuture<'a, Result<()>> {
         self.inner.save_client(issuer, redirect_uri, sealed)
     }

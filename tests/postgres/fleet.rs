@@ -26,9 +26,7 @@ impl Fleet {
     pub(crate) fn new(server: &Server, settings: Settings) -> Self {
         let (sandbox, url) = (sandbox(settings), server.database());
         let host = host(&sandbox, &url, OWNER);
-        let fleet = Self { sandbox, url, host };
-        block_on(async { fleet.client().check_writable().await.unwrap() });
-        fleet
+        Self { sandbox, url, host }
     }
 
     /// Another host.

@@ -4,14 +4,14 @@ use std::process::{Child, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
-use nexus::SealedSessions;
 use nexus::key::Keystore;
-use nexus::sandbox::{Scripted, Settings};
+use nexus::sandbox::{Endpoint, Registration, Sandbox, Scripted, Settings};
 use nexus::store::{PostgresStore, PostgresUrl, SessionKey};
+use nexus::{ClientAuth, SealedSessions};
 use serde_json::json;
 
 use crate::fleet::host;
-use crate::nexus::{Nexus, block_on, lifetime, newest, sandbox};
+use crate::nexus::{Nexus, block_on, config, lifetime, newest, sandbox};
 use crate::server::server;
 
 const KEY: &str = "key/session.key";
@@ -55,7 +55,7 @@ fn the_key_of_a_fleet_is_replaced_while_hosts_use_the_store() {
 
     let not_here = format!("there is no key `{new}` in [HOME]/key/session.key");
     fails(&second, &["key", "activate", &new], 1, &not_here);
-    fails(&second, &["key", "activate", &new], 1, "copy it from a machine that has it");
+    fails(&second, &["key", "activate", &new], 1, "from a machine that has it");
     assert_eq!(active(&first), old, "nothing was changed");
     fails(&first, &["key", "retire", &old], 1, "is the active one");
     let only_old = keys(&second);
@@ -93,14 +93,30 @@ fn the_key_of_a_fleet_is_replaced_while_hosts_use_the_store() {
 }
 
 #[test]
-fn a_host_without_a_key_makes_none_for_a_store_that_has_one() {
+fn a_host_without_a_key_says_which_it_lacks_and_makes_none() {
     let sandbox = sandbox(Settings::default());
     let url = server().database();
-    host(&sandbox, &url, "ada").sign_in();
-    let other = host(&sandbox, &url, "grace");
+    let nexus = host(&sandbox, &url, "ada");
+    nexus.sign_in();
+    let (other, id) = (host(&sandbox, &url, "grace"), active(&nexus));
     fs::remove_file(other.path(KEY)).unwrap();
-    fails(&other, &["oauth", "start", "--no-browser"], 1, "is not in [HOME]/key/session.key");
-    assert!(!other.path(KEY).exists());
+    let lacking =
+        format!("error: the store's active key `{id}` is not in [HOME]/key/session.key\n  copy the line of this key");
+    for words in [&["oauth", "start", "--no-browser"][..], &["key", "reseal"], &["key", "retire", "other"]] {
+        fails(&other, words, 1, &lacking);
+    }
+    let of_ada = host(&sandbox, &url, "ada");
+    fs::remove_file(of_ada.path(KEY)).unwrap();
+    let lacking =
+        format!("error: the key `{id}`, which a stored value is sealed with, is not in [HOME]/key/session.key\n");
+    for words in
+        [&["oauth", "status"][..], &["oauth", "token"], &["oauth", "refresh"], &["oauth", "logout"], &["chat", "hi"]]
+    {
+        fails(&of_ada, words, 1, &lacking);
+    }
+    fails(&of_ada, &["key", "activate", &id], 1, &format!("there is no key `{id}` in [HOME]/key/session.key"));
+    assert!(!other.path(KEY).exists() && !of_ada.path(KEY).exists());
+    nexus.run(&["oauth", "token"]).ok();
     other.write(KEY, &format!("nexus-key-1 {}\n", "B".repeat(42) + "A"), 0o600);
     fails(&other, &["oauth", "start", "--no-browser"], 1, "error: the store's active key `");
 }
@@ -273,22 +289,88 @@ fn wait_for(url: &str, query: &str, result: &str) {
 
 #[test]
 fn pending_sign_ins_and_registered_clients_are_sealed_again_and_counted() {
-    let sandbox = sandbox(Settings::default());
+    let registration = Some(Registration::open(ClientAuth::None));
+    let sandbox = sandbox(Settings { registration, ..Settings::default() });
     let url = server().database();
     let homes = [host(&sandbox, &url, "ada")];
-    homes[0].run(&["store", "migrate"]).ok();
+    homes[0].configure(&registering(&sandbox));
+    homes[0].sign_in();
     let library = sessions(&url, homes[0].home());
     let wait = Duration::from_secs(600);
     block_on(library.put_pending(&owner(1), "state", b"value", wait)).unwrap();
     let (old, new) = rotate(&homes);
-    fails(&homes[0], &["key", "retire", &old], 1, "is still needed by 1 pending sign-in");
+    let all = "1 session, 1 pending sign-in and 1 registered client";
+    fails(&homes[0], &["key", "retire", &old], 1, &format!("is still needed by {all}"));
     let shown = homes[0].run(&["key", "show", "--json"]).json();
-    assert_eq!(shown["keys"][0]["values"]["pending_sign_ins"], 1);
-    let resealed = format!("Sealed again with key {new}: 1 pending sign-in; sealed with it already: nothing\n");
+    assert_eq!(shown["keys"][0]["values"], json!({ "sessions": 1, "pending_sign_ins": 1, "clients": 1 }));
+    let resealed = format!("Sealed again with key {new}: {all}; sealed with it already: nothing\n");
     assert_eq!(homes[0].run(&["key", "reseal"]).ok(), resealed);
     homes[0].run(&["key", "retire", &old]).ok();
     let taken = block_on(library.take_pending(&owner(1), "state")).unwrap();
     assert_eq!(taken.unwrap().as_slice(), b"value");
+    homes[0].sign_in();
+    assert_eq!(sandbox.requests_to(Endpoint::Register).len(), 1, "the registered client is used again");
+}
+
+/// The configuration of a provider `work` that registers its client.
+fn registering(sandbox: &Sandbox) -> String {
+    let registration = format!("registration_url = \"{}\"", sandbox.url(Endpoint::Register));
+    config(sandbox, "").replace("client_id = \"sandbox-client\"", &registration)
+}
+
+#[test]
+fn the_keys_that_are_here_and_those_that_are_missing_are_listed() {
+    let sandbox = sandbox(Settings::default());
+    let url = server().database();
+    let (ada, grace) = (host(&sandbox, &url, "ada"), host(&sandbox, &url, "grace"));
+    ada.sign_in();
+    let old = active(&ada);
+    assert_eq!(
+        ada.run(&["key", "show"]).ok(),
+        format!("file: [HOME]/key/session.key\n{old}: active, seals 1 session\n")
+    );
+    let new = ada.run(&["key", "add"]).ok().trim().to_owned();
+    ada.run(&["key", "activate", &new]).ok();
+    grace.write(KEY, &keys(&ada), 0o600);
+    grace.sign_in();
+    grace.run(&["key", "activate", &old]).ok();
+    let here = format!("{old}: active, seals 1 session\n");
+    ada.write(KEY, &keys(&ada).lines().next().unwrap().to_owned(), 0o600);
+    let shown = ada.run(&["key", "show"]);
+    assert_eq!(
+        shown.stdout,
+        format!("file: [HOME]/key/session.key\n{here}{new}: not on this machine, seals 1 session\n")
+    );
+    let lacking =
+        format!("error: the key `{new}`, which a stored value is sealed with, is not in [HOME]/key/session.key\n");
+    assert!(shown.code == Some(1) && shown.stderr.starts_with(&lacking), "{shown}");
+    let listed = ada.run(&["key", "show", "--json"]).json();
+    assert_eq!((&listed["keys"][1]["id"], &listed["keys"][1]["here"]), (&json!(new), &json!(false)));
+    fs::remove_file(ada.path(KEY)).unwrap();
+    let shown = ada.run(&["key", "show"]);
+    assert!(shown.code == Some(1) && shown.stdout.starts_with("no key on this machine\n"), "{shown}");
+    for id in [&old, &new] {
+        assert!(shown.stdout.contains(&format!("\n{id}: ")), "{shown}");
+    }
+}
+
+#[test]
+fn a_session_that_is_saved_with_the_old_key_meanwhile_is_counted_once() {
+    let sandbox = sandbox(lifetime(0));
+    let url = server().database();
+    let homes = [(); 2].map(|()| host(&sandbox, &url, "ada"));
+    homes[0].sign_in();
+    sandbox.change(|settings| settings.token_lifetime = Some(3_600.into()));
+    let (refreshing, gate) = homes[0].held(&sandbox, Scripted::Paused, &["oauth", "token"]);
+    let (_, new) = rotate(&homes);
+    let resealing = homes[1].command(&["key", "reseal"]).stdout(Stdio::piped()).spawn().unwrap();
+    // It waits for the refresh, whose answer is sealed with the old key.
+    wait_for(&url, &named("session", &new), "1");
+    gate.open();
+    homes[0].finish(refreshing).ok();
+    let resealed = format!("Sealed again with key {new}: 1 session; sealed with it already: nothing\n");
+    assert_eq!(homes[1].finish(resealing).ok(), resealed);
+    assert_eq!(server().sql(&url, &named("session", &new)), "1");
 }
 
 #[test]
@@ -304,7 +386,7 @@ fn a_copy_of_the_database_opens_nothing_without_the_key() {
     let copy = server().copy_of(&url);
     let thief = host(&sandbox, &copy, "ada");
     fs::remove_file(thief.path(KEY)).unwrap();
-    assert_eq!(thief.run(&["oauth", "token"]).code, Some(4), "there is no key");
+    assert_eq!(thief.run(&["oauth", "token"]).code, Some(1), "there is no key");
     thief.write(KEY, &format!("thief {}\n", "B".repeat(42) + "A"), 0o600);
     fails(&thief, &["oauth", "token"], 1, "which a stored value is sealed with, is not in");
     let id = active(&thief);

@@ -42,6 +42,8 @@ mod keys;
 mod moves;
 /// Many processes and one expired session.
 mod races;
+/// URLs, owners, users and databases that cannot be used.
+mod refusals;
 /// TLS to the server and to a pooler.
 mod tls;
 /// Spans and counters.

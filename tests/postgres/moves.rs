@@ -65,6 +65,45 @@ fn a_session_moves_from_sqlite_to_postgresql_and_back() {
 }
 
 #[test]
+fn two_sessions_that_would_have_one_owner_are_not_moved() {
+    let (sandbox, url) = (sandbox(Settings::default()), server().database());
+    let mut old = sqlite(&sandbox);
+    old.sign_in();
+    old.set("NEXUS_OWNER", "ada");
+    old.sign_in();
+    let refused = old.run(&["store", "move", "--to", &url]);
+    let expected = "error: two sessions with work in [HOME]/data/sessions.db would be the session of the owner `ada` in the \
+                    other store\n";
+    assert!(refused.code == Some(2) && refused.stderr.starts_with(expected), "{refused}");
+    assert!(refused.stderr.contains("set NEXUS_OWNER to another owner"), "{refused}");
+    old.set("NEXUS_OWNER", "grace");
+    old.run(&["store", "move", "--to", &url]).ok();
+    for owner in ["ada", "grace"] {
+        host(&sandbox, &url, owner).run(TOKEN).ok();
+    }
+}
+
+#[test]
+fn a_session_that_the_other_store_has_is_named_with_its_owner() {
+    let (sandbox, url) = (sandbox(Settings::default()), server().database());
+    let (old, new) = (sqlite(&sandbox), host(&sandbox, &url, "ada"));
+    old.sign_in();
+    new.sign_in();
+    let refused = new.run(&["store", "move", "--from", &file(&old)]);
+    let expected =
+        format!("error: {} already has another session with work of the owner `ada`; it was not", name(&url));
+    assert!(refused.code == Some(2) && refused.stderr.starts_with(&expected), "{refused}");
+    old.run(TOKEN).ok();
+}
+
+#[test]
+fn a_move_needs_one_of_the_two_stores() {
+    let refused = Nexus::new().run(&["store", "move"]);
+    let expected = "error: `store move` needs --from or --to; the configured store is the other one\n";
+    assert!(refused.code == Some(2) && refused.stderr.starts_with(expected), "{refused}");
+}
+
+#[test]
 fn nothing_is_moved_to_a_store_whose_active_key_is_elsewhere() {
     let (sandbox, url) = (sandbox(Settings::default()), server().database());
     let of_others = host(&sandbox, &url, "grace");

@@ -6,7 +6,7 @@ use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Mutex, MutexGuard, Once, OnceLock, PoisonError};
 
 use tempfile::TempDir;
 
@@ -18,6 +18,8 @@ pub(crate) struct Server {
     bin: PathBuf,
     port: u16,
     bouncer_port: u16,
+    /// Creates the tables that new databases are copies of.
+    tables: Once,
 }
 
 /// The server of all tests.
@@ -48,7 +50,7 @@ impl Server {
     /// Starts a server. It ends, and its folder is removed, when this process ends.
     fn start() -> Self {
         let folder = TempDir::with_prefix("nexus-postgres-").unwrap().keep();
-        let server = Self { bin: bin(), port: free_port(), bouncer_port: free_port(), folder };
+        let server = Self { bin: bin(), port: free_port(), bouncer_port: free_port(), folder, tables: Once::new() };
         if is_root() {
             let chown = Command::new("chown").arg(USER).arg(&server.folder).status().unwrap();
             assert!(chown.success(), "chown {USER}");
@@ -76,6 +78,10 @@ impl Server {
                 folder = server.folder.display()
             ),
         );
+        server.write(
+            "data/pg_hba.conf",
+            "local all all trust\nhost all locked 127.0.0.1/32 scram-sha-256\nhost all all 127.0.0.1/32 trust\n",
+        );
         server.write("users", "\"nexus\" \"\"\n");
         server.up();
         server.succeed(server.command("pgbouncer").args(["-q", "-d", "pgbouncer.ini"]));
@@ -83,8 +89,18 @@ impl Server {
         server
     }
 
-    /// The URL of a new, empty database.
+    /// The URL of a new database with tables.
     pub(crate) fn database(&self) -> String {
+        self.tables.call_once(|| {
+            let (url, schema) = (self.empty_database(), nexus::store::PostgresStore::schema());
+            self.sql(&url, &schema);
+            self.sql("postgres", &format!("ALTER DATABASE {} RENAME TO tables", Self::database_of(&url)));
+        });
+        self.copy_of("tables")
+    }
+
+    /// The URL of a new database without tables.
+    pub(crate) fn empty_database(&self) -> String {
         self.copy_of("template1")
     }
 

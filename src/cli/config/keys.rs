@@ -226,8 +226,8 @@ pub(super) const TOP: &[Key<Settings>] = &[
         name: "owner",
         kind: Text(|settings, owner| settings.owner = Some(owner)),
         default: "none",
-        help: "Whose sessions are used, such as the name of a person or a job. Required with a PostgreSQL store: \
-               everyone with the same owner shares one session. NEXUS_OWNER overrides it.",
+        help: "Whose sessions are used, such as the name of a person or a job, in 255 bytes at most. Required with a \
+               PostgreSQL store: everyone with the same owner shares one session. NEXUS_OWNER overrides it.",
     },
 ];
 

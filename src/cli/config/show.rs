@@ -24,6 +24,10 @@ const VARIABLES: &[(&str, &str)] = &[
     ("redirect_uri", "CLAUDE_CODE_REDIRECT_URI"),
 ];
 
+/// The variables that replace a key at the top.
+const TOP_VARIABLES: &[(&str, &str)] =
+    &[("default", "NEXUS_PROVIDER"), ("store", "NEXUS_STORE"), ("owner", "NEXUS_OWNER")];
+
 /// A key and its value.
 pub(crate) struct Shown {
     /// With its section.
@@ -62,8 +66,8 @@ pub(crate) fn values(files: &ConfigFiles, variables: Variables<'_>, loaded: &Pro
     }
     let mut shown = Vec::new();
     for key in TOP {
-        let variable = (key.name == "default").then_some("NEXUS_PROVIDER");
-        shown.push(value(key, "", &layers, variable, variables, None));
+        let own = TOP_VARIABLES.iter().find(|(name, _)| *name == key.name);
+        shown.push(value(key, "", &layers, own.map(|(_, variable)| *variable), variables, None));
     }
     let provider = &*loaded.name;
     for key in PROVIDER {

@@ -9,12 +9,19 @@ use super::keys::Settings;
 use super::kind::SecretValue;
 use super::{ConfigFiles, Variables, invalid};
 use crate::cli::error::{CliError, Result};
+use nexus::internal::invisible;
 use nexus::key::KeyConfig;
 #[cfg(feature = "postgres")]
 use nexus::store::{PostgresUrl, PostgresUrlError};
 
 /// The variable that overrides `store` and `store_file`.
 const VARIABLE: &str = "NEXUS_STORE";
+
+/// The variable that overrides `owner`.
+const OWNER: &str = "NEXUS_OWNER";
+
+/// The longest name of an owner, in bytes.
+const LONGEST_OWNER: usize = 255;
 
 /// The store of the sessions, and the key that seals them.
 #[derive(Debug, Clone, Default)]
@@ -89,7 +96,7 @@ impl StorePlace {
             return Ok(Self::Sqlite(path));
         }
         let url = PostgresUrl::parse(text)
-            .map_err(|problem| usage(format!("the URL of {flag} {problem}"), url_hint(&problem)))?;
+            .map_err(|problem| usage(format!("the URL of {flag} {problem}"), &url_hint(&problem)))?;
         if url.has_password() && from_variable.is_none() {
             return Err(usage(
                 format!("the URL of {flag} contains a password, which other users can read in the command line"),
@@ -97,6 +104,18 @@ impl StorePlace {
             ));
         }
         Ok(Self::Postgres(Box::new(url)))
+    }
+}
+
+/// An owner that can be stored and shown.
+fn checked(owner: String, error: impl FnOnce(&str, &str) -> CliError) -> Result<String> {
+    if owner.len() > LONGEST_OWNER {
+        let why = format!("has {} bytes, and an owner may have {LONGEST_OWNER}", owner.len());
+        return Err(error(&why, "use a shorter name"));
+    }
+    match invisible::inside(&owner, true) {
+        Some(why) => Err(error(&why, "use a name of visible characters and spaces")),
+        None => Ok(owner),
     }
 }
 
@@ -123,7 +142,13 @@ impl Settings {
 
     fn with_key(&self, key: KeyConfig, variables: Variables<'_>, warnings: &mut Vec<String>) -> Result<StoreConfig> {
         let source = &self.source;
-        let owner = variables("NEXUS_OWNER").or_else(|| self.owner.clone().filter(|owner| !owner.is_empty()));
+        let owner = match (variables(OWNER), &self.owner) {
+            (Some(owner), _) => Some(checked(owner, |why, hint| invalid(format!("{OWNER} {why}"), hint))?),
+            (None, Some(owner)) if !owner.is_empty() => {
+                Some(checked(owner.clone(), |why, hint| source.invalid("owner", why, hint))?)
+            }
+            (None, _) => None,
+        };
         let mut store = StoreConfig { key, owner, ..StoreConfig::default() };
         if let Some(url) = variables(VARIABLE) {
             store.set_url(&url, |why, hint| invalid(format!("{VARIABLE} {why}"), hint))?;
@@ -160,7 +185,7 @@ impl Settings {
 impl StoreConfig {
     fn set_url(&mut self, url: &str, error: impl FnOnce(&str, &str) -> CliError) -> Result<()> {
         let url = PostgresUrl::parse(url);
-        self.postgres = Some(url.map_err(|problem| error(&problem.to_string(), url_hint(&problem)))?);
+        self.postgres = Some(url.map_err(|problem| error(&problem.to_string(), &url_hint(&problem)))?);
         Ok(())
     }
 }
@@ -173,12 +198,15 @@ impl StoreConfig {
 }
 
 #[cfg(feature = "postgres")]
-fn url_hint(problem: &PostgresUrlError) -> &'static str {
-    match problem {
+fn url_hint(problem: &PostgresUrlError) -> String {
+    let hint = match problem {
+        PostgresUrlError::Unsupported(_) => {
+            return format!("use only parameters of libpq that nexus supports: {}", PostgresUrl::PARAMETERS.join(", "));
+        }
         PostgresUrlError::Scheme => "set it to `postgres://USER:PASSWORD@HOST/DATABASE`; without it, SQLite is used",
-        PostgresUrlError::Parameter => {
-            "use the parameters of libpq that `nexus help config` names, each once; write `?` and `&` in a password as \
-             `%3F` and `%26`"
+        PostgresUrlError::Repeated(_) => "keep one of the two",
+        PostgresUrlError::Value(_) => {
+            "correct it as PostgreSQL's documentation of libpq says; `sslmode` is `verify-full`, or `disable` on loopback"
         }
         PostgresUrlError::Unverified => {
             "use `sslmode=verify-full`, with `sslrootcert=FILE` for a private certificate authority"
@@ -189,5 +217,6 @@ fn url_hint(problem: &PostgresUrlError) -> &'static str {
             "write it as `postgres://USER:PASSWORD@HOST:PORT/DATABASE`, with `%` escapes for special characters in the \
              password"
         }
-    }
+    };
+    hint.into()
 }

@@ -60,6 +60,11 @@ pub(crate) fn session_hint(error: &SessionError) -> String {
         SessionError::Occupied { .. } => {
             "sign out in one of the two stores with `nexus oauth logout`, then run the command again".into()
         }
+        SessionError::OwnerTaken { .. } => {
+            "set NEXUS_OWNER to another owner for the session without one, or sign out of one of the two with `nexus oauth \
+             logout`, then run the command again"
+                .into()
+        }
         SessionError::OtherKey { .. } => {
             "both stores need one key: copy the key file of the store that has sessions to the place of the other one's, \
              then run the command again"
@@ -139,10 +144,21 @@ fn server_hint(problem: &ServerProblem) -> &'static str {
             "correct the host in the store's URL, or name the server's certificate authority with `sslrootcert=FILE`"
         }
         ServerProblem::NoTls => "turn on TLS at the server; on loopback, add `?sslmode=disable` to the store's URL",
-        ServerProblem::Refused(_) => "correct the user, the password or the database in the store's URL",
-        ServerProblem::NotPermitted(_) => {
+        ServerProblem::Authorities(_) => {
+            "correct `sslrootcert` in the store's URL: it names a PEM file with the server's certificate authority"
+        }
+        ServerProblem::Refused(_) => {
+            "correct the user, the password, the database or the parameters in the store's URL"
+        }
+        ServerProblem::NotPermitted(_) | ServerProblem::MissingRights(_) => {
             "grant this user the rights that `nexus store schema` lists; `nexus store migrate` needs a user that may \
              create tables"
+        }
+        ServerProblem::ReadOnlyUser => {
+            "use a user that may write, or run `ALTER ROLE ... RESET default_transaction_read_only`"
+        }
+        ServerProblem::NoVersion => {
+            "insert the version that the tables have (`nexus store schema` shows how), then run `nexus store migrate`"
         }
         ServerProblem::NoTables | ServerProblem::OlderVersion { .. } => "run `nexus store migrate`",
         ServerProblem::NewerVersion { .. } => "upgrade nexus",
@@ -180,7 +196,7 @@ fn file_hint(problem: &FileProblem, hints: FileHints) -> String {
 fn take_over(origin: &KeyOrigin) -> String {
     match origin {
         KeyOrigin::File(path) => {
-            format!("restore the line of this key in {}, or copy it from a machine that has it", path.display())
+            format!("copy the line of this key to {} from a machine that has it", path.display())
         }
         KeyOrigin::Command(_) => "make key_command print this key too".into(),
     }
@@ -196,9 +212,9 @@ fn key_hint(error: &KeyError) -> String {
         KeyError::NotAKey { .. } | KeyError::CommandFailed { .. } => {
             "make key_command print the keys, one `ID BASE64` a line, then run the command again".into()
         }
-        KeyError::NotHere { origin, .. } => format!("{}; or {}", take_over(origin), sign_in_again()),
-        KeyError::ActiveNotHere { origin, .. } => format!(
-            "{}; if the key is lost, make one of this machine active with `nexus key activate ID`, and sign in again",
+        KeyError::NotHere { origin, .. } | KeyError::ActiveNotHere { origin, .. } => format!(
+            "{} (`nexus key show` lists its keys); if no machine has it, make another one active (`nexus key add`, `nexus key \
+             activate ID`) and sign in again",
             take_over(origin)
         ),
         KeyError::Unknown { origin, .. } => format!("{}; `nexus key show` lists the keys", take_over(origin)),

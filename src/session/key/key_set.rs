@@ -1,6 +1,5 @@
 //! Opens values with the key that they name.
 
-use super::error::KeyError;
 use super::key_file::KeyFile;
 use super::keystore::{Keystore, Result};
 use crate::session::seal::Seal;
@@ -18,7 +17,7 @@ impl Keystore {
 
     /// The keys as they are now. A command that has not printed the key `wanted` is run again.
     pub(in crate::session) fn key_set(&self, wanted: Option<&str>) -> Result<KeySet> {
-        let file = self.keys(wanted)?.ok_or_else(|| self.missing())?;
+        let file = self.keys(wanted)?.ok_or_else(|| self.missing(wanted))?;
         Ok(KeySet { keystore: self.clone(), file })
     }
 }
@@ -33,9 +32,13 @@ impl KeySet {
     /// [`Keystore::open_value`] with these keys.
     pub(in crate::session) fn open<T>(&self, id: Option<&str>, open: impl Fn(&Seal) -> Option<T>) -> Result<Option<T>> {
         if let Some(id) = id {
-            let origin = || self.keystore.origin();
-            let line = self.file.line(id).ok_or_else(|| KeyError::NotHere { id: id.to_owned(), origin: origin() })?;
-            return Ok(open(&self.keystore.open(line)?));
+            let line = self.file.line(id).ok_or_else(|| self.keystore.not_here(id))?;
+            let seal = self.keystore.open(line)?;
+            let opened = open(&seal);
+            if opened.is_some() {
+                self.keystore.remember(seal);
+            }
+            return Ok(opened);
         }
         let mut failure = None;
         for line in self.file.cheapest_first() {

@@ -35,10 +35,14 @@ pub struct Keystore {
     pub(super) privacy: Privacy,
     /// The key, if it is in memory only.
     memory: Option<DataKey>,
+    /// Whether other machines may have the keys.
+    is_shared: bool,
     /// The keys that the command has printed.
     printed: Printed,
     /// The keys from the keyring and the unwrapped ones, by id. They are read once per process.
-    opened: Arc<Mutex<BTreeMap<String, DataKey>>>,
+    unlocked: Arc<Mutex<BTreeMap<String, DataKey>>>,
+    /// The keys that have opened a value, by id.
+    opened: Arc<Mutex<BTreeMap<String, Seal>>>,
     waiting: Arc<OnceLock<WaitFn>>,
 }
 
@@ -68,7 +72,9 @@ impl Keystore {
             config: Arc::default(),
             privacy: Privacy::default().with_root(state),
             memory: None,
+            is_shared: false,
             printed: Printed::default(),
+            unlocked: Arc::default(),
             opened: Arc::default(),
             waiting: Arc::default(),
         }
@@ -78,6 +84,15 @@ impl Keystore {
     pub(in crate::session) fn in_memory() -> Result<Self> {
         let nowhere = Self::new(Path::new(""), Path::new(""));
         Ok(Self { memory: Some(nowhere.new_key()?), ..nowhere })
+    }
+
+    /// These keys, as those of a store that other machines may use.
+    pub(in crate::session) fn shared(self) -> Self {
+        Self { is_shared: true, ..self }
+    }
+
+    pub(in crate::session) fn is_shared(&self) -> bool {
+        self.is_shared
     }
 
     /// Sets where a new key is kept and where the passphrase comes from.
@@ -195,7 +210,12 @@ impl Keystore {
     /// This keystore, which also opens a key that is in another backend than configured.
     pub(in crate::session) fn of_any_backend(&self) -> Self {
         let config = KeyConfig { backend: None, ..KeyConfig::clone(&self.config) };
-        Self { config: Arc::new(config), ..self.clone() }
+        Self { config: Arc::new(config), ..self.afresh() }
+    }
+
+    /// This keystore without the keys that have opened values: what opens here is opened with the keys as they are now.
+    pub(in crate::session) fn afresh(&self) -> Self {
+        Self { opened: Arc::default(), ..self.clone() }
     }
 
     fn check_line(&self, line: &KeyLine) -> Result<()> {
@@ -230,6 +250,15 @@ impl Keystore {
         self.keys(None)?.map_or(Ok(()), |file| self.open(file.first()).map(drop))
     }
 
+    /// The key with this id, if it has opened a value before. Reads no file.
+    pub(in crate::session) fn opened(&self, id: Option<&str>) -> Option<Seal> {
+        self.opened.lock().unwrap_or_else(PoisonError::into_inner).get(id?).cloned()
+    }
+
+    pub(super) fn remember(&self, seal: Seal) {
+        self.opened.lock().unwrap_or_else(PoisonError::into_inner).insert(seal.id().to_owned(), seal);
+    }
+
     /// Keeps the key from being moved until the file is dropped.
     pub(in crate::session) fn hold(&self) -> Result<Option<File>> {
         match self.memory {
@@ -245,7 +274,10 @@ impl Keystore {
 
     /// The seal for new values: with the key `active`, or with the first one.
     pub(in crate::session) fn seal(&self, active: Option<&str>) -> Result<HeldSeal> {
-        self.held_seal(active)?.ok_or_else(|| self.missing())
+        self.held_seal(active)?.ok_or_else(|| match active {
+            Some(id) => self.active_not_here(id),
+            None => KeyError::Missing { path: self.path.clone() },
+        })
     }
 
     /// The seal for new values. Creates a key if there is none and none is active.
@@ -255,7 +287,7 @@ impl Keystore {
                 return Ok(held);
             }
             if let Some(id) = active {
-                return Err(KeyError::ActiveNotHere { id: id.to_owned(), origin: self.origin() });
+                return Err(self.active_not_here(id));
             }
             let _lock = self.hold_alone()?;
             if self.key_file()?.is_none() {
@@ -268,9 +300,7 @@ impl Keystore {
         let lock = self.hold()?;
         let Some(file) = self.keys(active)? else { return Ok(None) };
         let line = match active {
-            Some(id) => {
-                file.line(id).ok_or_else(|| KeyError::ActiveNotHere { id: id.to_owned(), origin: self.origin() })?
-            }
+            Some(id) => file.line(id).ok_or_else(|| self.active_not_here(id))?,
             None => file.first(),
         };
         Ok(Some(HeldSeal { seal: self.open(line)?, _lock: lock }))
@@ -289,8 +319,20 @@ impl Keystore {
         KeyError::FromCommand { program: self.printed_by().unwrap_or_default() }
     }
 
-    pub(super) fn missing(&self) -> KeyError {
-        KeyError::Missing { path: self.path.clone() }
+    fn active_not_here(&self, id: &str) -> KeyError {
+        KeyError::ActiveNotHere { id: id.to_owned(), origin: self.origin() }
+    }
+
+    pub(super) fn not_here(&self, id: &str) -> KeyError {
+        KeyError::NotHere { id: id.to_owned(), origin: self.origin() }
+    }
+
+    /// There is no key file. A key that only this machine had is created again by a sign-in.
+    pub(super) fn missing(&self, wanted: Option<&str>) -> KeyError {
+        match wanted {
+            Some(id) if self.is_shared => self.not_here(id),
+            _ => KeyError::Missing { path: self.path.clone() },
+        }
     }
 
     /// The keys, of which `wanted` may have become known since the command was run.
@@ -333,8 +375,8 @@ impl Keystore {
             KeyLine::Keyring(id) => id,
             KeyLine::Wrapped(wrapped) => &wrapped.id,
         };
-        let mut opened = self.opened.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(key) = opened.get(id) {
+        let mut unlocked = self.unlocked.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(key) = unlocked.get(id) {
             return Ok(key.clone());
         }
         let key = match line {
@@ -344,7 +386,7 @@ impl Keystore {
                 .unwrap(&self.passphrase()?)
                 .ok_or_else(|| KeyError::WrongPassphrase { path: self.path.clone() })?,
         };
-        opened.insert(id.clone(), key.clone());
+        unlocked.insert(id.clone(), key.clone());
         Ok(key)
     }
 
@@ -367,7 +409,7 @@ impl Keystore {
             }
         };
         // A passphrase command may ask the user, who should be asked once.
-        self.opened.lock().unwrap_or_else(PoisonError::into_inner).insert(key.id(), key.clone());
+        self.unlocked.lock().unwrap_or_else(PoisonError::into_inner).insert(key.id(), key.clone());
         Ok(line)
     }
 

@@ -34,6 +34,16 @@ impl ValueCount {
         }
     }
 
+    /// This count without another one.
+    #[must_use]
+    pub(in crate::session) fn without(self, other: Self) -> Self {
+        Self {
+            sessions: self.sessions.saturating_sub(other.sessions),
+            pending_sign_ins: self.pending_sign_ins.saturating_sub(other.pending_sign_ins),
+            clients: self.clients.saturating_sub(other.clients),
+        }
+    }
+
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
         *self == Self::default()

@@ -28,7 +28,12 @@ macro_rules! until {
 pub(super) use until;
 
 /// How long after the start of a lease a refresh token may be sent at the latest.
-pub(super) const SEND_WITHIN: Duration = Duration::from_secs(45);
+const SEND_WITHIN: Duration = Duration::from_secs(45);
+
+/// Whether a refresh token may be sent under a lease that was renewed after `begun`.
+pub(super) fn may_send(begun: Instant) -> bool {
+    begun.elapsed() <= SEND_WITHIN
+}
 
 /// The pause between two questions whether a lease is free.
 const POLL: (Duration, Duration) = (Duration::from_millis(50), Duration::from_millis(500));
@@ -174,4 +179,28 @@ pub(super) fn random() -> Result<[u8; 16]> {
     let mut bytes = [0; 16];
     SysRng.try_fill_bytes(&mut bytes).map_err(|error| StoreError::Failed(Arc::new(error)))?;
     Ok(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn no_token_is_sent_with_less_than_45_seconds_of_the_lease_left() {
+        assert!(until!().contains("interval '90 seconds'"));
+        let begun = Instant::now();
+        for (second, may) in [(0, true), (44, true), (45, true), (46, false), (89, false)] {
+            tokio::time::advance(begun + Duration::from_secs(second) - Instant::now()).await;
+            assert_eq!(may_send(begun), may, "after {second} seconds");
+        }
+    }
+
+    #[test]
+    fn processes_that_wait_do_not_ask_in_step() {
+        let pauses: Vec<_> = (0..1_000).map(|_| jitter(POLL.0, POLL.1)).collect();
+        let (least, most) = (Duration::from_millis(50), Duration::from_millis(500));
+        assert!(pauses.iter().all(|pause| (least..=most).contains(pause)));
+        let (shortest, longest) = (pauses.iter().min().unwrap(), pauses.iter().max().unwrap());
+        assert!(*longest - *shortest > Duration::from_millis(300), "{shortest:?} to {longest:?}");
+    }
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::lease::{Lease, SEND_WITHIN, until};
+use super::lease::{self, Lease, until};
 use super::pool::{Patience, bytes, number, text};
 use super::{PostgresStore, durable};
 use crate::store::contract::{BoxFuture, Loaded, LockedSession, Record, Result, SealedSession, SessionKey};
@@ -80,7 +80,7 @@ impl LockedRow {
         let row = self.lease.write(STATEMENT, &[number(&generation), number(&now)]).await?;
         self.spent = self.store.pool.column(&row, 0)?;
         // The lease was renewed after `begun`.
-        if begun.elapsed() > SEND_WITHIN { Err(StoreError::LockLost) } else { Ok(()) }
+        if lease::may_send(begun) { Ok(()) } else { Err(StoreError::LockLost) }
     }
 }
 

@@ -70,43 +70,39 @@ impl PostgresStore {
         schema::STEPS.concat()
     }
 
-    /// The version of the tables, or 0 if there are none.
-    ///
-    /// # Errors
-    /// The server cannot be used.
-    pub async fn schema_version(&self) -> Result<i64> {
-        let found = async { schema::version(&Connections::new(&self.url).connect_in_time().await?).await };
-        found.await.map_err(|failure| self.pool.error(failure))
+    /// The rights that a user needs who does not own the tables, as `GRANT` statements to `user`.
+    pub fn grants(user: &str) -> String {
+        let tables = schema::RIGHTS
+            .iter()
+            .map(|(table, rights)| format!("GRANT {} ON nexus.{table} TO {user};\n", rights.join(", ")));
+        std::iter::once(format!("GRANT USAGE ON SCHEMA nexus TO {user};\n")).chain(tables).collect()
     }
 
-    /// [`schema_version`](Self::schema_version), if this program can use the tables.
+    /// The version of the tables, if this program can use them.
     ///
     /// # Errors
     /// [`ServerProblem::NoTables`], [`ServerProblem::OlderVersion`] and [`ServerProblem::NewerVersion`], and others if the
     /// server cannot be used.
-    pub async fn usable_schema_version(&self) -> Result<i64> {
-        match self.schema_version().await? {
-            0 => Err(self.pool.error(error::Failure::permanent(ServerProblem::NoTables))),
-            version => match schema::problem(version) {
-                Some(problem) => Err(self.pool.error(error::Failure::permanent(problem))),
-                None => Ok(version),
-            },
-        }
+    pub async fn schema_version(&self) -> Result<i64> {
+        let found = async { schema::version(&Connections::new(&self.url).connect_in_time().await?).await };
+        let version = found.await.map_err(|failure| self.pool.error(failure))?;
+        schema::problem(version).map_or(Ok(version), |problem| Err(self.problem(problem)))
     }
 
     /// Creates the tables, or migrates them to the version that this program needs, in one transaction. Returns the
-    /// version that they had, or 0 if there were none.
+    /// version that they had, or 0 if there were none, and the version that they have.
     ///
     /// # Errors
     /// [`ServerProblem::NewerVersion`], [`ServerProblem::NotPermitted`] if the user may not do it, and others if the
     /// server cannot be used.
-    pub async fn migrate(&self) -> Result<i64> {
+    pub async fn migrate(&self) -> Result<(i64, i64)> {
         let migrated = async { schema::migrate(&mut Connections::new(&self.url).connect_in_time().await?).await };
         let (before, after) = migrated.await.map_err(|failure| self.pool.error(failure))?;
-        match schema::problem(after) {
-            Some(problem) => Err(self.pool.error(error::Failure::permanent(problem))),
-            None => Ok(before),
-        }
+        schema::problem(after).map_or(Ok((before, after)), |problem| Err(self.problem(problem)))
+    }
+
+    fn problem(&self, problem: ServerProblem) -> StoreError {
+        self.pool.error(error::Failure::permanent(problem))
     }
 
     /// Reads a session. Without an answer, what was read lately is used.
@@ -130,13 +126,7 @@ impl PostgresStore {
             "SELECT clock_timestamp(), generation, issued_at, expires_at, ended_at, refreshing_since, attempts,
                 sealed, moved_to FROM nexus.session WHERE owner = $1 AND provider = $2 AND generation > 0";
         let params = [text(&key.owner), text(&key.provider)];
-        let rows = match self.pool.rows_within(patience, statement, &params).await {
-            // No session was ever stored, so the server's time is not needed.
-            Err(StoreError::Server { problem: ServerProblem::NoTables, .. }) => {
-                return Ok(Loaded { now: crate::time::now(), record: None });
-            }
-            rows => rows?,
-        };
+        let rows = self.pool.rows_within(patience, statement, &params).await?;
         if let Some(row) = rows.first() {
             return Ok(Loaded { now: self.time(row)?, record: Some(self.record(row)?) });
         }
@@ -169,14 +159,6 @@ impl PostgresStore {
     }
 }
 
-/// A database without tables has nothing in it.
-fn absent_without_tables<T: Default>(result: Result<T>) -> Result<T> {
-    match result {
-        Err(StoreError::Server { problem: ServerProblem::NoTables, .. }) => Ok(T::default()),
-        other => other,
-    }
-}
-
 impl SessionStore for PostgresStore {
     fn name(&self) -> String {
         self.pool.name().to_owned()
@@ -190,7 +172,7 @@ impl SessionStore for PostgresStore {
         Box::pin(async move {
             let statement = "SELECT provider, owner, generation, expires_at, ended_at, moved_to FROM nexus.session
                 WHERE generation > 0 AND ($1 IS NULL OR owner = $1) ORDER BY owner, provider";
-            let rows = absent_without_tables(self.pool.rows(statement, &[text(&owner)]).await)?;
+            let rows = self.pool.rows(statement, &[text(&owner)]).await?;
             let listed = rows.iter().map(|row| {
                 Ok(Listed {
                     key: SessionKey { provider: self.pool.column(row, 0)?, owner: self.pool.column(row, 1)? },
@@ -250,7 +232,7 @@ impl SessionStore for PostgresStore {
                  RETURNING sealed"
             );
             let params = [text(&owner), bytes(&state), bytes(&taken_by)];
-            let Some(row) = absent_without_tables(self.pool.row(statement, &params).await)? else { return Ok(None) };
+            let Some(row) = self.pool.row(statement, &params).await? else { return Ok(None) };
             let delete = "DELETE FROM nexus.pending WHERE owner = $1 AND state = $2 AND taken_by = $3 RETURNING 1";
             // One that could not be deleted cannot be taken either, and expires.
             let _ = self.pool.rows(delete, &params).await;
@@ -261,16 +243,8 @@ impl SessionStore for PostgresStore {
     fn load_client<'a>(&'a self, issuer: &'a str, redirect_uri: &'a str) -> BoxFuture<'a, Result<Option<Vec<u8>>>> {
         Box::pin(async move {
             let statement = "SELECT sealed FROM nexus.client WHERE issuer = $1 AND redirect_uri = $2";
-            let row = self.pool.row(statement, &[text(&issuer), text(&redirect_uri)]).await;
-            absent_without_tables(row)?.map(|row| self.pool.column(&row, 0)).transpose()
-        })
-    }
-
-    fn list_clients(&self) -> BoxFuture<'_, Result<Vec<(String, String)>>> {
-        Box::pin(async {
-            let rows = self.pool.rows("SELECT issuer, redirect_uri FROM nexus.client", &[]).await;
-            let rows = absent_without_tables(rows)?;
-            rows.iter().map(|row| Ok((self.pool.column(row, 0)?, self.pool.column(row, 1)?))).collect()
+            let row = self.pool.row(statement, &[text(&issuer), text(&redirect_uri)]).await?;
+            row.map(|row| self.pool.column(&row, 0)).transpose()
         })
     }
 
@@ -290,13 +264,12 @@ impl SessionStore for PostgresStore {
     fn delete_client<'a>(&'a self, issuer: &'a str, redirect_uri: &'a str) -> BoxFuture<'a, Result<()>> {
         Box::pin(async move {
             let statement = "DELETE FROM nexus.client WHERE issuer = $1 AND redirect_uri = $2 RETURNING 1";
-            let deleted = self.pool.changes(statement, &[text(&issuer), text(&redirect_uri)]).await;
-            absent_without_tables(deleted).map(drop)
+            self.pool.changes(statement, &[text(&issuer), text(&redirect_uri)]).await.map(drop)
         })
     }
 
     fn sealed_values<'a>(&'a self, page: Page<'a>) -> BoxFuture<'a, Result<Vec<SealedValue>>> {
-        Box::pin(async move { absent_without_tables(values::read(&self.pool, page).await) })
+        Box::pin(async move { values::read(&self.pool, page).await })
     }
 
     fn replace_values(&self, values: Vec<Replacement>) -> BoxFuture<'_, Result<usize>> {
@@ -305,8 +278,8 @@ impl SessionStore for PostgresStore {
 
     fn active_key(&self) -> BoxFuture<'_, Result<Option<String>>> {
         Box::pin(async move {
-            let row = self.pool.row("SELECT id FROM nexus.active_key", &[]).await;
-            absent_without_tables(row)?.map(|row| self.pool.column(&row, 0)).transpose()
+            let row = self.pool.row("SELECT id FROM nexus.active_key", &[]).await?;
+            row.map(|row| self.pool.column(&row, 0)).transpose()
         })
     }
 
@@ -331,17 +304,20 @@ impl SessionStore for PostgresStore {
     }
 
     fn check(&self) -> BoxFuture<'_, Result<()>> {
-        Box::pin(
-            async move { absent_without_tables(self.pool.rows("SELECT 1 FROM nexus.version", &[]).await.map(drop)) },
-        )
+        Box::pin(async move { self.pool.rows("SELECT 1 FROM nexus.version", &[]).await.map(drop) })
     }
 
-    /// Creates the tables if there are none.
+    /// Checks the user's rights on the tables.
     fn check_writable(&self) -> BoxFuture<'_, Result<()>> {
         Box::pin(async move {
-            match self.pool.rows("SELECT 1 FROM nexus.version", &[]).await {
-                Err(StoreError::Server { problem: ServerProblem::NoTables, .. }) => self.migrate().await.map(drop),
-                checked => checked.map(drop),
+            let rows = self.pool.rows(&schema::missing_rights(), &[]).await?;
+            let missing = rows.iter().map(|row| {
+                let (table, rights): (&str, &str) = (self.pool.column(row, 0)?, self.pool.column(row, 1)?);
+                Ok(format!("{rights} on {table}"))
+            });
+            match missing.collect::<Result<Vec<_>>>()? {
+                missing if missing.is_empty() => Ok(()),
+                missing => Err(self.problem(ServerProblem::MissingRights(missing.join("; ")))),
             }
         })
     }

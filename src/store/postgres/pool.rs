@@ -12,11 +12,11 @@ use deadpool::managed::{self, Metrics, PoolError, RecycleError, RecycleResult, T
 use rand::TryRng as _;
 use rand::rngs::SysRng;
 use tokio::time::Instant;
-use tokio_postgres::config::SslMode;
+use tokio_postgres::config::{SslMode, TargetSessionAttrs};
 use tokio_postgres::types::{FromSql, ToSql, Type};
 use tokio_postgres::{Client, Row};
 
-use super::error::Failure;
+use super::error::{self, Failure};
 use super::schema;
 use super::tls::Connector;
 use super::url::PostgresUrl;
@@ -206,11 +206,8 @@ impl managed::Manager for Connections {
                 *self.failed() = Some((Instant::now(), failure.clone()));
             }
         })?;
-        match schema::version(&client).await? {
-            // A statement says it if there are no tables.
-            0 => Ok(client),
-            version => schema::problem(version).map_or(Ok(client), |problem| Err(Failure::permanent(problem))),
-        }
+        let version = schema::version(&client).await?;
+        schema::problem(version).map_or(Ok(client), |problem| Err(Failure::permanent(problem)))
     }
 
     async fn recycle(&self, client: &mut Client, _: &Metrics) -> RecycleResult<Failure> {
@@ -234,17 +231,41 @@ impl Connections {
     }
 
     async fn connect(&self) -> std::result::Result<Client, Failure> {
-        let tls = self.tls.attempt();
-        let (client, connection) = self.url.config.connect(tls.clone()).await.map_err(|error| {
-            let failure = Failure::from(error);
-            let is_refused = matches!(failure.problem, ServerProblem::Database(_));
-            if is_refused && self.url.config.get_ssl_mode() == SslMode::Require && !tls.has_agreed() {
-                return Failure::permanent(ServerProblem::NoTls);
+        let config = &self.url.config;
+        let (tls, needs_tls) = (self.tls.attempt(), config.get_ssl_mode() == SslMode::Require);
+        if needs_tls {
+            // A file that cannot be used is named even if the server cannot be reached.
+            tls.config().map_err(|error| Failure::permanent(error.problem()))?;
+        }
+        let error = match config.connect(tls.clone()).await {
+            Ok((client, connection)) => {
+                // It ends with the client. An error is an error of the client's statements, too.
+                tokio::spawn(connection);
+                return Ok(client);
             }
-            failure
-        })?;
-        // It ends with the client. An error is an error of the client's statements, too.
+            Err(error) => error,
+        };
+        if error::is_read_only(&error) && self.has_read_only_user().await.unwrap_or(false) {
+            return Err(Failure::permanent(ServerProblem::ReadOnlyUser));
+        }
+        let failure = Failure::of_connecting(error);
+        match failure.problem {
+            ServerProblem::Refused(_) if needs_tls && !tls.has_agreed() => {
+                Err(Failure::permanent(ServerProblem::NoTls))
+            }
+            _ => Err(failure),
+        }
+    }
+
+    /// Whether a server takes no writes because of its user. Otherwise it is a standby, which may become the primary, or its
+    /// operator has stopped all writes for a time.
+    async fn has_read_only_user(&self) -> std::result::Result<bool, tokio_postgres::Error> {
+        let mut config = self.url.config.clone();
+        config.target_session_attrs(TargetSessionAttrs::Any);
+        let (client, connection) = config.connect(self.tls.attempt()).await?;
         tokio::spawn(connection);
-        Ok(client)
+        let statement = "SELECT source IN ('client', 'user', 'database user') AND NOT pg_is_in_recovery()
+            FROM pg_settings WHERE name = 'default_transaction_read_only'";
+        client.query_typed_one(statement, &[]).await?.try_get(0)
     }
 }

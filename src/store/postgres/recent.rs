@@ -1,7 +1,8 @@
 //! What was read lately. It is used only while the server cannot be reached, so that an outage does not stop a program
 //! whose tokens are still valid.
 
-use std::collections::BTreeMap;
+use std::collections::HashMap;
+use std::mem;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -17,30 +18,35 @@ const MAX_AGE: Duration = Duration::from_secs(5 * 60);
 
 /// The sessions that this process has read. Clones share them.
 #[derive(Clone, Default)]
-pub(super) struct Recent(Arc<Mutex<BTreeMap<SessionKey, (Instant, Loaded)>>>);
+pub(super) struct Recent(Arc<Mutex<Sessions>>);
+
+/// Two halves, so that old ones are forgotten without a search for them.
+#[derive(Default)]
+struct Sessions {
+    newer: HashMap<SessionKey, (Instant, Loaded)>,
+    older: HashMap<SessionKey, (Instant, Loaded)>,
+}
 
 impl Recent {
     /// Keeps what was read now, or forgets the session if there is none.
     pub(super) fn keep(&self, key: &SessionKey, loaded: &Loaded) {
-        let mut sessions = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let Sessions { newer, older } = &mut *self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if loaded.record.is_none() {
-            sessions.remove(key);
+            newer.remove(key);
+            older.remove(key);
             return;
         }
-        if sessions.len() >= SESSIONS && !sessions.contains_key(key) {
-            sessions.retain(|_, (read_at, _)| read_at.elapsed() < MAX_AGE);
-            if sessions.len() >= SESSIONS {
-                sessions.pop_first();
-            }
+        if newer.len() >= SESSIONS / 2 && !newer.contains_key(key) {
+            *older = mem::take(newer);
         }
-        sessions.insert(key.clone(), (Instant::now(), loaded.clone()));
+        newer.insert(key.clone(), (Instant::now(), loaded.clone()));
     }
 
     /// What was read in the last five minutes, with the server's time as it must be now, unless the access token has
     /// expired.
     pub(super) fn get(&self, key: &SessionKey) -> Option<Loaded> {
-        let sessions = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let (read_at, loaded) = sessions.get(key)?;
+        let Sessions { newer, older } = &*self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let (read_at, loaded) = newer.get(key).or_else(|| older.get(key))?;
         let age = read_at.elapsed();
         let now = loaded.now.saturating_add_unsigned(age.as_secs());
         let is_valid = |expires_at: i64| now < expires_at;
@@ -100,6 +106,9 @@ mod tests {
             let key = SessionKey { owner: number.to_string(), ..key() };
             recent.keep(&key, &loaded(None));
         }
-        assert_eq!(recent.0.lock().unwrap().len(), SESSIONS);
+        let is_kept = |number: usize| recent.get(&SessionKey { owner: number.to_string(), ..key() }).is_some();
+        assert!(is_kept(SESSIONS + 9) && is_kept(SESSIONS / 2 + 10) && !is_kept(0));
+        let sessions = recent.0.lock().unwrap();
+        assert!(sessions.newer.len() + sessions.older.len() <= SESSIONS);
     }
 }

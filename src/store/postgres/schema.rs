@@ -86,14 +86,31 @@ pub(super) fn problem(version: i64) -> Option<ServerProblem> {
 /// The key of the advisory lock that one migration at a time holds: "nexus" in ASCII.
 const ADVISORY_LOCK: &str = "SELECT pg_advisory_xact_lock(x'6e65787573'::bigint)";
 
-/// The version of the tables, or 0 if there are none.
+/// The version of the tables. Fails if there are none.
 pub(super) async fn version(client: &impl GenericClient) -> Result<i64, Failure> {
-    let exists = "SELECT to_regclass('nexus.version') IS NOT NULL";
-    if !client.query_typed_one(exists, &[]).await?.try_get::<_, bool>(0)? {
-        return Ok(0);
-    }
     let row = client.query_typed_opt("SELECT version FROM nexus.version", &[]).await?;
-    row.map_or(Ok(0), |row| Ok(row.try_get(0)?))
+    row.map_or(Err(Failure::permanent(ServerProblem::NoVersion)), |row| Ok(row.try_get(0)?))
+}
+
+/// What a user who does not own the tables needs, by table.
+pub(super) const RIGHTS: &[(&str, &[&str])] = &[
+    ("version", &["SELECT"]),
+    ("session", &["SELECT", "INSERT", "UPDATE", "DELETE"]),
+    ("pending", &["SELECT", "INSERT", "UPDATE", "DELETE"]),
+    ("client", &["SELECT", "INSERT", "UPDATE", "DELETE"]),
+    ("active_key", &["SELECT", "INSERT", "UPDATE"]),
+];
+
+/// A query for the rights that the user lacks: a row for each table, with its name and the missing rights.
+pub(super) fn missing_rights() -> String {
+    let needed = RIGHTS.iter().flat_map(|(table, rights)| {
+        rights.iter().enumerate().map(move |(at, right)| format!("('{table}', {at}, '{right}')"))
+    });
+    format!(
+        "SELECT 'nexus.' || name, string_agg(privilege, ', ' ORDER BY at) FROM (VALUES {}) AS needed (name, at, privilege)
+         WHERE NOT has_table_privilege('nexus.' || name, privilege) GROUP BY name ORDER BY name",
+        needed.collect::<Vec<_>>().join(", ")
+    )
 }
 
 /// Migrates the tables in one transaction, and returns the version that they had and the one that they have. Tables of a
@@ -101,7 +118,11 @@ pub(super) async fn version(client: &impl GenericClient) -> Result<i64, Failure>
 pub(super) async fn migrate(client: &mut Client) -> Result<(i64, i64), Failure> {
     let transaction = client.transaction().await?;
     transaction.query_typed(ADVISORY_LOCK, &[]).await?;
-    let found = version(&transaction).await?;
+    let exists = "SELECT to_regclass('nexus.version') IS NOT NULL";
+    let found = match transaction.query_typed_one(exists, &[]).await?.try_get(0)? {
+        true => version(&transaction).await?,
+        false => 0,
+    };
     if found >= CURRENT {
         return Ok((found, found));
     }

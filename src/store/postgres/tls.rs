@@ -17,6 +17,7 @@ use tokio_postgres::tls::{ChannelBinding, MakeTlsConnect, TlsConnect, TlsStream}
 use super::url::Authorities;
 use crate::http::{self, HttpError};
 use crate::provider::{Tls, TlsError};
+use crate::store::error::ServerProblem;
 use crate::trusted_file;
 
 /// Why no TLS connection could be set up. Problems of the server's certificate are errors of rustls.
@@ -30,6 +31,15 @@ pub(super) enum SetUpError {
     Http(#[from] HttpError),
     #[error("its name cannot be verified")]
     Name,
+}
+
+impl SetUpError {
+    pub(super) fn problem(&self) -> ServerProblem {
+        match self {
+            Self::Unreadable { .. } | Self::Unusable { .. } => ServerProblem::Authorities(self.to_string()),
+            Self::Http(_) | Self::Name => ServerProblem::Untrusted(self.to_string()),
+        }
+    }
 }
 
 /// Makes TLS connections. The certificate authorities are read for the first one.
@@ -56,7 +66,8 @@ impl Connector {
         self.agreed.load(Ordering::Relaxed)
     }
 
-    fn config(&self) -> Result<Arc<ClientConfig>, SetUpError> {
+    /// Reads the certificate authorities.
+    pub(super) fn config(&self) -> Result<Arc<ClientConfig>, SetUpError> {
         if let Some(config) = self.config.get() {
             return Ok(config.clone());
         }

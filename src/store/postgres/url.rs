@@ -3,6 +3,7 @@
 //! `sslmode` and `sslrootcert` are read here, because the client library knows no `verify-full`. Connections use
 //! `verify-full` unless the URL says otherwise. No error quotes the URL, which contains a password.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
@@ -12,6 +13,7 @@ use percent_encoding::percent_decode_str;
 use tokio_postgres::Config;
 use tokio_postgres::config::{Host, SslMode, TargetSessionAttrs};
 
+use crate::clean;
 use crate::error_info::{ErrorClass, ErrorInfo};
 use crate::provider;
 
@@ -21,26 +23,6 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// The folder of the server's Unix socket on Debian and on most other systems, for a URL without a host.
 #[cfg(unix)]
 const SOCKET_FOLDER: &str = "/var/run/postgresql";
-
-/// The parameters of libpq that are passed on.
-const PARAMETERS: &[&str] = &[
-    "application_name",
-    "channel_binding",
-    "connect_timeout",
-    "dbname",
-    "host",
-    "keepalives",
-    "keepalives_idle",
-    "keepalives_interval",
-    "keepalives_retries",
-    "load_balance_hosts",
-    "options",
-    "password",
-    "port",
-    "sslnegotiation",
-    "tcp_user_timeout",
-    "user",
-];
 
 /// Which certificate authorities the server's certificate is verified with.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -70,8 +52,14 @@ pub enum PostgresUrlError {
     #[error("is not a valid PostgreSQL URL")]
     Malformed,
     /// It has a parameter that is not supported.
-    #[error("has a parameter that is not supported, or one twice")]
-    Parameter,
+    #[error("has the parameter `{0}`, which is not supported")]
+    Unsupported(String),
+    /// It has a parameter twice.
+    #[error("has the parameter `{0}` twice")]
+    Repeated(String),
+    /// A parameter has a value that is not valid.
+    #[error("has a value of `{0}` that is not valid")]
+    Value(String),
     /// Its `sslmode` does not verify the server.
     #[error("has an `sslmode` that does not verify the server's certificate and name")]
     Unverified,
@@ -94,6 +82,29 @@ impl ErrorInfo for PostgresUrlError {
 }
 
 impl PostgresUrl {
+    /// The parameters that a URL may have, as the documentation of libpq describes them.
+    pub const PARAMETERS: &[&str] = &[
+        "application_name",
+        "channel_binding",
+        "connect_timeout",
+        "dbname",
+        "host",
+        "keepalives",
+        "keepalives_idle",
+        "keepalives_interval",
+        "keepalives_retries",
+        "load_balance_hosts",
+        "options",
+        "password",
+        "port",
+        "sslmode",
+        "sslnegotiation",
+        "sslrootcert",
+        "target_session_attrs",
+        "tcp_user_timeout",
+        "user",
+    ];
+
     /// Reads a URL.
     ///
     /// # Errors
@@ -104,23 +115,27 @@ impl PostgresUrl {
             return Err(PostgresUrlError::Scheme);
         }
         let (place, query) = url.split_once('?').unwrap_or((url, ""));
-        let (mut passed, mut sslmode, mut authorities) = (Vec::new(), None, None);
+        let (mut passed, mut names, mut sslmode, mut authorities) = (Vec::new(), BTreeSet::new(), None, None);
         for pair in query.split('&').filter(|pair| !pair.is_empty()) {
-            let (name, value) = pair.split_once('=').ok_or(PostgresUrlError::Parameter)?;
-            let decoded = || percent_decode_str(value).decode_utf8().map_err(|_| PostgresUrlError::Malformed);
-            let is_repeated = match name {
-                "sslmode" => sslmode.replace(decoded()?).is_some(),
-                "sslrootcert" => authorities.replace(decoded()?).is_some(),
+            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+            let invalid = || PostgresUrlError::Value(name.to_owned());
+            let decoded = || percent_decode_str(value).decode_utf8().map_err(|_| invalid());
+            match name {
+                "sslmode" => sslmode = Some(decoded()?),
+                "sslrootcert" => authorities = Some(decoded()?),
                 // The primary is always required.
-                "target_session_attrs" if ["any", "read-write", "primary"].contains(&value) => false,
-                name if PARAMETERS.contains(&name) => {
+                "target_session_attrs" if ["any", "read-write", "primary"].contains(&value) => {}
+                "target_session_attrs" => return Err(invalid()),
+                name if Self::PARAMETERS.contains(&name) => {
+                    format!("postgres:///?{pair}").parse::<Config>().map_err(|_| invalid())?;
                     passed.push(pair);
-                    false
                 }
-                _ => return Err(PostgresUrlError::Parameter),
-            };
-            if is_repeated {
-                return Err(PostgresUrlError::Parameter);
+                // It may be a part of a password with a special character.
+                _ if query.contains('@') || names.contains("password") => return Err(PostgresUrlError::Malformed),
+                name => return Err(PostgresUrlError::Unsupported(clean::clean(name))),
+            }
+            if !names.insert(name) {
+                return Err(PostgresUrlError::Repeated(name.to_owned()));
             }
         }
         // The parser's own error quotes the URL.
@@ -132,7 +147,7 @@ impl PostgresUrl {
             Some("disable") if is_local(&config) => SslMode::Disable,
             Some("disable") => return Err(PostgresUrlError::PlainText),
             Some("allow" | "prefer" | "require" | "verify-ca") => return Err(PostgresUrlError::Unverified),
-            Some(_) => return Err(PostgresUrlError::Parameter),
+            Some(_) => return Err(PostgresUrlError::Value("sslmode".into())),
         });
         pin_localhost(&mut config);
         config.target_session_attrs(TargetSessionAttrs::ReadWrite);
@@ -144,6 +159,7 @@ impl PostgresUrl {
         }
         let authorities = match authorities.as_deref() {
             None | Some("system") => Authorities::System,
+            Some("") => return Err(PostgresUrlError::Value("sslrootcert".into())),
             Some(file) => Authorities::File(PathBuf::from(file)),
         };
         Ok(Self { config, authorities })
@@ -237,8 +253,11 @@ mod tests {
 
     #[test]
     fn tls_is_verified_unless_the_server_is_this_machine() {
-        use PostgresUrlError::{Malformed, MixedHosts, Parameter, PlainText, Scheme, Unverified};
+        use PostgresUrlError::{Malformed, MixedHosts, PlainText, Scheme, Unverified};
         use SslMode::{Disable, Require};
+        let [unsupported, repeated, value] =
+            [PostgresUrlError::Unsupported, PostgresUrlError::Repeated, PostgresUrlError::Value]
+                .map(|of| move |name: &str| Err(of(name.to_owned())));
         for (url, expected) in [
             ("postgres://u:p@db.example.com/n", Ok((Require, "postgres://db.example.com:5432/n"))),
             (
@@ -263,12 +282,24 @@ mod tests {
             ("postgres://127.0.0.1/n?sslmode=prefer", Err(Unverified)),
             ("postgres://h/n?sslmode=allow", Err(Unverified)),
             ("postgres://h/n?sslmode=verify-ca", Err(Unverified)),
-            ("postgres://h/n?sslmode=no", Err(Parameter)),
-            ("postgres://h/n?sslmode=verify-full&sslmode=disable", Err(Parameter)),
-            ("postgres://h/n?hostaddr=127.0.0.1", Err(Parameter)),
-            ("postgres://h/n?target_session_attrs=read-only", Err(Parameter)),
-            ("postgres://h/n?sslcert=x", Err(Parameter)),
-            ("postgres://u:p?ss@h/n", Err(Parameter)),
+            ("postgres://h/n?sslmode=no", value("sslmode")),
+            ("postgres://h/n?sslmode=", value("sslmode")),
+            ("postgres://h/n?sslmode", value("sslmode")),
+            ("postgres://h/n?sslmode=VERIFY-FULL", value("sslmode")),
+            ("postgres://h/n?SSLMODE=verify-full", unsupported("SSLMODE")),
+            ("postgres://h/n?sslmode=verify-full&sslmode=disable", repeated("sslmode")),
+            ("postgres://h/n?connect_timeout=5&connect_timeout=5", repeated("connect_timeout")),
+            ("postgres://h/n?connect_timeout=soon", value("connect_timeout")),
+            ("postgres://h/n?keepalives=%FF", value("keepalives")),
+            ("postgres://h/n?channel_binding=x", value("channel_binding")),
+            ("postgres://h/n?sslrootcert=", value("sslrootcert")),
+            ("postgres://h/n?hostaddr=127.0.0.1", unsupported("hostaddr")),
+            ("postgres://h/n?target_session_attrs=read-only", value("target_session_attrs")),
+            ("postgres://h/n?sslcert=x", unsupported("sslcert")),
+            ("postgres://h/n?nonsense", unsupported("nonsense")),
+            ("postgres://u:p?ss@h/n", Err(Malformed)),
+            ("postgres://u:p?ss=x@h/n", Err(Malformed)),
+            ("postgres://h/n?password=p&ss=x", Err(Malformed)),
             ("postgres://h/n?host=/run/pg", Err(MixedHosts)),
             ("postgres://h:port/n", Err(Malformed)),
             ("mysql://h/n", Err(Scheme)),

@@ -23,39 +23,41 @@ pub(crate) struct Args {
 pub(crate) fn run(args: &Args, context: &Context) -> Done {
     let (sessions, config) = context.sessions()?;
     let found = sessions.keystore().find()?;
-    let uses = match sessions.keystore().check_backend() {
-        // The key is not opened.
-        Err(mismatch) => {
-            context.warn_error(&mismatch.into());
-            Vec::new()
-        }
-        Ok(()) => {
-            context.check_readable(&sessions)?;
-            context.block_on(async { Ok(sessions.key_uses().await?) })?
-        }
+    let print = |uses: &[KeyUse]| match args.json {
+        true => context.print_object(&object(found.as_ref(), &config, uses)),
+        false => context.print_prose(&message(found.as_ref(), &config, uses)),
     };
-    match args.json {
-        true => context.print_object(&object(found.as_ref(), &config, &uses))?,
-        false => context.print_prose(&message(found.as_ref(), &config, &uses))?,
+    if let Err(mismatch) = sessions.keystore().check_backend() {
+        // The key is not opened.
+        context.warn_error(&mismatch.into());
+        print(&[])?;
+        return Ok(0);
     }
-    Ok(0)
+    print(&context.block_on(async { Ok(sessions.key_uses().await?) })?)?;
+    // The list tells which keys are missing.
+    match context.check_readable(&sessions) {
+        Ok(()) => Ok(0),
+        Err(error) => {
+            context.fail(&error);
+            Ok(error.exit_code())
+        }
+    }
 }
 
 fn message(found: Option<&KeyLocation>, config: &KeyConfig, uses: &[KeyUse]) -> String {
-    let Some(found) = found else {
-        let backend = config.backend.unwrap_or(KeyBackend::File).as_str();
-        return format!("no key yet: the first sign-in creates one ({backend})\n");
+    let mut text = match found {
+        None if uses.is_empty() => {
+            let backend = config.backend.unwrap_or(KeyBackend::File).as_str();
+            format!("no key yet: the first sign-in creates one ({backend})\n")
+        }
+        None => "no key on this machine\n".to_owned(),
+        Some(KeyLocation { backend, entry, origin }) => match (entry, origin) {
+            (Some((service, user)), _) => format!("{}: service {service}, user {user}\n", backend.as_str()),
+            (None, KeyOrigin::File(path)) => format!("{}: {}\n", backend.as_str(), path.display()),
+            (None, KeyOrigin::Command(program)) => format!("{}: {program}\n", backend.as_str()),
+        },
     };
-    let backend = found.backend.as_str();
-    let mut text = match (&found.entry, &found.origin) {
-        (Some((service, user)), _) => format!("{backend}: service {service}, user {user}\n"),
-        (None, KeyOrigin::File(path)) => format!("{backend}: {}\n", path.display()),
-        (None, KeyOrigin::Command(program)) => format!("{backend}: {program}\n"),
-    };
-    // The only key of a machine needs no name.
-    if uses.len() > 1 {
-        text.extend(uses.iter().map(line));
-    }
+    text.extend(uses.iter().map(line));
     text
 }
 

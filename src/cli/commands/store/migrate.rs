@@ -18,10 +18,7 @@ pub(crate) fn run(context: &Context) -> Done {
         return Ok(0);
     };
     let store = PostgresStore::new(&url);
-    let (before, after) = context.block_on(async {
-        let before = store.migrate().await?;
-        Ok((before, store.schema_version().await?))
-    })?;
+    let (before, after) = context.block_on(async { Ok(store.migrate().await?) })?;
     let name = store.name();
     context.say(&match before {
         0 => format!("Created the tables in {name} (version {after})"),

@@ -21,11 +21,11 @@ Examples:
 #[command(after_long_help = EXAMPLES)]
 pub(crate) struct Args {
     /// The store that the sessions are in; without it, the configured one
-    #[arg(long, value_name = "STORE", required_unless_present = "to")]
+    #[arg(long, value_name = "STORE")]
     from: Option<String>,
 
     /// The store to move them to; without it, the configured one
-    #[arg(long, value_name = "STORE", required_unless_present = "from")]
+    #[arg(long, value_name = "STORE")]
     to: Option<String>,
 
     /// Print JSON
@@ -34,6 +34,10 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(args: &Args, context: &Context) -> Done {
+    if args.from.is_none() && args.to.is_none() {
+        let message = "`store move` needs --from or --to; the configured store is the other one";
+        return Err(CliError::usage("store move", message));
+    }
     let from = place("--from", args.from.as_deref(), context)?;
     let to = place("--to", args.to.as_deref(), context)?;
     if let StorePlace::Sqlite(path) = &from

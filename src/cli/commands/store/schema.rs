@@ -12,16 +12,11 @@ Examples:
 #[command(after_long_help = EXAMPLES)]
 pub(crate) struct Args {}
 
-/// The rights that a host needs. The user that migrates owns the tables.
-const RIGHTS: &str = "
--- For each user of the hosts that use the store:
--- GRANT USAGE ON SCHEMA nexus TO nexus_app;
--- GRANT SELECT ON nexus.version TO nexus_app;
--- GRANT SELECT, INSERT, UPDATE, DELETE ON nexus.session, nexus.pending, nexus.client TO nexus_app;
--- GRANT SELECT, INSERT, UPDATE ON nexus.active_key TO nexus_app;
-";
-
 pub(crate) fn run(context: &Context) -> Done {
-    context.print(&format!("BEGIN;\n{}COMMIT;\n{RIGHTS}", PostgresStore::schema()))?;
+    // The user that migrates owns the tables.
+    let grants: String = PostgresStore::grants("nexus_app").lines().map(|line| format!("-- {line}\n")).collect();
+    let schema = PostgresStore::schema();
+    context
+        .print(&format!("BEGIN;\n{schema}COMMIT;\n\n-- For each user of the hosts that use the store:\n{grants}"))?;
     Ok(0)
 }

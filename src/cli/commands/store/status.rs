@@ -4,7 +4,7 @@ use serde_json::json;
 
 use crate::cli::commands::Done;
 use crate::cli::context::Context;
-use nexus::store::PostgresStore;
+use nexus::store::{PostgresStore, SessionStore as _};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -22,14 +22,19 @@ pub(crate) struct Args {
 pub(crate) fn run(args: &Args, context: &Context) -> Done {
     let (sessions, _) = context.sessions()?;
     let store = sessions.store();
-    let active_key = context.block_on(async {
+    let postgres = context.store_config()?.postgres.map(|url| PostgresStore::new(&url));
+    let (schema, active_key) = context.block_on(async {
         store.check().await?;
-        Ok(store.active_key().await?)
+        let schema = match &postgres {
+            // A SQLite store would create its file.
+            Some(postgres) => {
+                postgres.check_writable().await?;
+                Some(postgres.schema_version().await?)
+            }
+            None => None,
+        };
+        Ok((schema, store.active_key().await?))
     })?;
-    let schema = match context.store_config()?.postgres {
-        Some(url) => Some(context.block_on(async { Ok(PostgresStore::new(&url).usable_schema_version().await?) })?),
-        None => None,
-    };
     match args.json {
         true => context.print_object(&json!({
             "version": 1,
