@@ -522,7 +522,7 @@ impl Refresher {
     }
 
     fn not_signed_in(&self, others: Vec<Listed>) -> SessionError {
-        let others = others.into_iter().map(|listed| listed.key.provider).collect();
+        let others = others.into_iter().filter(Listed::has_token).map(|listed| listed.key.provider).collect();
         SessionError::NotSignedIn { provider: self.provider.name.clone(), others }
     }
 }

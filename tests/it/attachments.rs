@@ -183,7 +183,7 @@ fn what_cannot_be_sent_is_refused_before_anything_is_asked() {
     file("half.pdf", &paper);
     let mut table = vec![
         ("gone.txt", "No such file or directory (os error 2)", "check the file's name and who may read it"),
-        ("folder", "it is a folder", "name the files in it, each with its own -a"),
+        ("folder", "it is a folder", "attach the files in it, one by one"),
         ("huge.log", "it is 4194304 MiB; the limit for a question is 32 MiB", "send a part of it"),
         (
             "a.zip",

@@ -47,7 +47,7 @@ fn the_key_is_in_a_file_by_default() {
         nexus.run(SHOW), 0, stdout: "no key yet: the first sign-in creates one (file)\n", stderr: "",
     );
     let (_sandbox, nexus) = signed_in();
-    assert_output!(nexus.run(SHOW), 0, stdout: "file: [HOME]/key/session.key\n", stderr: "");
+    assert_output!(nexus.run(SHOW), 0, stdout: one_key(&nexus, "file"), stderr: "");
     let shown = nexus.run(&["key", "show", "--json"]).json();
     let count = json!({ "sessions": 1, "pending_sign_ins": 0, "clients": 0 });
     assert_eq!(
@@ -72,7 +72,7 @@ fn a_session_survives_key_moves_between_file_and_passphrase() {
                  Set `key = \"passphrase\"` at the top of config.toml\n",
     );
     assert!(!key_line(&nexus).contains(plain.split(' ').nth(1).unwrap().trim()), "the key is no longer plain");
-    assert_output!(nexus.run(SHOW), 0, stdout: "passphrase: [HOME]/key/session.key\n", stderr: "");
+    assert_output!(nexus.run(SHOW), 0, stdout: one_key(&nexus, "passphrase"), stderr: "");
     assert_eq!(nexus.run(&["oauth", "token"]).ok(), token);
     let wrapped = key_line(&nexus);
     assert_output!(
@@ -96,7 +96,7 @@ fn a_first_sign_in_creates_the_key_in_the_configured_backend() {
     configure(&nexus, &sandbox, "key = \"passphrase\"\npassphrase_command = [\"cat\", \"pass\"]");
     nexus.sign_in();
     assert!(key_line(&nexus).starts_with("nexus-key-2 passphrase "));
-    assert_output!(nexus.run(SHOW), 0, stdout: "passphrase: [HOME]/key/session.key\n", stderr: "");
+    assert_output!(nexus.run(SHOW), 0, stdout: one_key(&nexus, "passphrase"), stderr: "");
     assert_signed_in(&nexus);
 }
 
@@ -104,10 +104,10 @@ fn a_first_sign_in_creates_the_key_in_the_configured_backend() {
 #[track_caller]
 fn assert_not_here(output: &Output) {
     let start = "error: the key `";
-    let end = "`, which a stored value is sealed with, is not in [HOME]/key/session.key\n  restore the line of this key in \
-               [HOME]/key/session.key, or copy it from a machine that has it; or run `nexus oauth start` to sign in again\n";
-    let is_right = output.stderr.starts_with(start) && output.stderr.ends_with(end);
-    assert!(output.code == Some(1) && output.stdout.is_empty() && is_right, "{output}");
+    let problem = "`, which a stored value is sealed with, is not in [HOME]/key/session.key\n  copy the line of this key to \
+                   [HOME]/key/session.key from a machine that has it";
+    let is_right = output.stderr.starts_with(start) && output.stderr.contains(problem);
+    assert!(output.code == Some(1) && is_right, "{output}");
 }
 
 #[test]
@@ -163,7 +163,7 @@ fn a_key_in_another_backend_than_configured_is_not_opened() {
         stderr: "The key is now in [HOME]/key/session.key, wrapped with the passphrase\n\
                  Sealed again: work (you@sandbox.example)\n",
     );
-    assert_output!(nexus.run(SHOW), 0, stdout: "passphrase: [HOME]/key/session.key\n", stderr: "");
+    assert_output!(nexus.run(SHOW), 0, stdout: one_key(&nexus, "passphrase"), stderr: "");
     assert_signed_in(&nexus);
     configure(&nexus, &sandbox, "key = \"file\"\npassphrase_file = \"pass\"");
     let output = nexus.run(&["oauth", "token"]);
@@ -205,6 +205,11 @@ fn a_session_after_the_last_sign_out_has_a_new_key() {
     assert_ne!(key_line(&nexus), key);
     fs::write(nexus.path("data/sessions.db"), old).unwrap();
     assert_not_here(&nexus.run(&["oauth", "status"]));
+}
+
+/// What `key show` prints for one key that seals one session.
+fn one_key(nexus: &Nexus, backend: &str) -> String {
+    format!("{backend}: [HOME]/key/session.key\n{}: active, seals 1 session\n", ids(nexus)[0])
 }
 
 /// The ids of the keys that `key show` lists, the active one first.
@@ -351,7 +356,7 @@ fn a_command_prints_the_keys() {
     nexus.sign_in();
     let token = nexus.run(&["oauth", "token"]).ok();
     assert!(!nexus.path(KEY).exists(), "no key is kept here");
-    assert_output!(nexus.run(SHOW), 0, stdout: "command: cat\n", stderr: "");
+    assert_output!(nexus.run(SHOW), 0, stdout: "command: cat\nold: active, seals 1 session\n", stderr: "");
 
     let output = nexus.run(&["key", "add"]);
     assert!(output.code == Some(2) && output.stderr.contains("`nexus key add --out FILE`"), "{output}");
@@ -452,7 +457,9 @@ fn a_missing_or_wrong_key_has_a_hint() {
     let missing = "error: [HOME]/key/session.key: the key to the stored session is missing\n  restore the key file, or \
                    run `nexus oauth start` to sign in again\n";
     assert_output!(status(&nexus), 4, stdout: "", stderr: missing);
-    assert_output!(nexus.run(SHOW), 4, stdout: "", stderr: missing);
+    let shown = nexus.run(SHOW);
+    assert!(shown.code == Some(4) && shown.stderr == missing, "{shown}");
+    assert!(shown.stdout.ends_with(": not on this machine, seals 1 session\n"), "{shown}");
     assert_output!(nexus.run(&to("passphrase")), 4, stdout: "", stderr: missing);
     assert!(!path.exists(), "no new key hides that the old one is missing");
 
@@ -471,19 +478,23 @@ fn a_missing_or_wrong_key_has_a_hint() {
     let configured = fs::read_to_string(nexus.path("config.toml")).unwrap();
     nexus.write("config.toml", &configured.replace("default = \"work\"", ""), 0o600);
     for (line, cure) in [
-        (Some("nonsense\n"), "restore the right key, or remove [HOME]/key/session.key and run"),
+        (
+            Some("nonsense\n"),
+            "restore the right key, or remove [HOME]/key/session.key and run `nexus oauth start --provider work` to",
+        ),
         (
             Some("nexus-key-1 AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\n"),
-            "restore the line of this key in [HOME]/key/session.key, or copy it from a machine that has it; or run",
+            "copy the line of this key to [HOME]/key/session.key from a machine that has it (`nexus key show` lists its \
+             keys); if no machine has it, make another one active (`nexus key add`, `nexus key activate ID`) and",
         ),
-        (None, "restore the key file, or run"),
+        (None, "restore the key file, or run `nexus oauth start --provider work` to"),
     ] {
         match line {
             Some(line) => nexus.write(KEY, line, 0o600),
             None => fs::remove_file(&path).unwrap(),
         }
         let output = nexus.run(&["oauth", "status", "--provider", "work"]);
-        let cure = format!("\n  {cure} `nexus oauth start --provider work` to sign in again\n");
+        let cure = format!("\n  {cure} sign in again\n");
         assert!(output.stderr.ends_with(&cure), "{output}");
     }
     nexus.write("config.toml", &configured, 0o600);
@@ -500,9 +511,11 @@ fn a_wrong_passphrase_has_a_hint() {
     let message = "error: [HOME]/key/session.key: the passphrase is wrong\n  fix `passphrase_file` or \
                 `passphrase_command` in config.toml; if the passphrase is lost, remove [HOME]/key/session.key and run \
                 `nexus oauth start` to sign in again\n";
-    for words in [&["oauth", "status"][..], &["oauth", "token"], SHOW, &to("file")] {
+    for words in [&["oauth", "status"][..], &["oauth", "token"], &to("file")] {
         assert_output!(nexus.run(words), 1, stdout: "", stderr: message);
     }
+    let shown = nexus.run(SHOW);
+    assert!(shown.code == Some(1) && shown.stderr == message, "{shown}");
     nexus.write("pass", "correct horse", 0o600);
     assert_signed_in(&nexus);
 }

@@ -167,7 +167,7 @@ fn a_move_that_makes_no_sense_is_a_usage_error() {
     nexus.set("URL", "mysql://ada:hush@db.example.com/n");
     let own = file(&nexus);
     for (words, why) in [
-        (&[][..], "--from <STORE>"),
+        (&[][..], "needs --from or --to"),
         (&["--from", &*own], "there is no such file"),
         (&["--from", "/nowhere/sessions.db"], "/nowhere/sessions.db: there is no such file"),
         (&["--from", ""], "--from is empty"),

@@ -311,7 +311,8 @@ fn text_is_as_wide_as_columns_says_and_at_most_100_columns() {
 
 #[test]
 fn help_config_fits_the_terminal() {
-    let left = Terminal::open(&Nexus::new(), &["help", "config"], 60).finish();
+    let plain = [("TERM", "xterm-256color"), ("PAGER", "cat")];
+    let left = Terminal::open_with(&Nexus::new(), &["help", "config"], 60, &plain).finish();
     let longest = left.bytes.lines().filter(|line| line.starts_with("      ")).map(|line| line.chars().count()).max();
     assert!(longest.is_some_and(|columns| (50..=60).contains(&columns)), "{longest:?} in {}", left.bytes);
     assert!(!left.bytes.contains('\u{1b}'), "{:?}", left.bytes);

@@ -304,7 +304,10 @@ impl SessionStore for PostgresStore {
     }
 
     fn check(&self) -> BoxFuture<'_, Result<()>> {
-        Box::pin(async move { self.pool.rows("SELECT 1 FROM nexus.version", &[]).await.map(drop) })
+        Box::pin(async move {
+            self.pool.rows("SELECT 1 FROM nexus.version", &[]).await?;
+            self.check_writable().await
+        })
     }
 
     /// Checks the user's rights on the tables.
