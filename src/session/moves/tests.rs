@@ -52,7 +52,6 @@ fn the_next_step_follows_from_the_two_records() {
 
 #[cfg(all(test, feature = "sqlite"))]
 mod sqlite_tests {
-    #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
     use std::future::{Future as _, poll_fn};
     use std::path::Path;
