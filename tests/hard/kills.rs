@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 use std::process::Command;
 use std::sync::Arc;
 
@@ -48,7 +49,7 @@ fn kill_at_every_step<T>(
         if output.code == Some(0) && steps.len() < n {
             break;
         }
-        let step = steps.last().unwrap();
+        let step = steps.last().unwrap_or_else(|| panic!("{title} took no step: {output}"));
         let at = format!("{title}, killed before its {n}. step, {step}: {output}");
         assert_eq!(output.code, Some(137), "{at}");
         *points.entry(step.clone()).or_default() += 1;
@@ -176,7 +177,8 @@ fn a_killed_store_move() {
     let (first, sandbox) = session(Settings::default());
     let token = first.run(&["oauth", "token"]).ok();
     let file = |nexus: &Nexus| nexus.path("data/sessions.db").to_string_lossy().into_owned();
-    let target = tempfile::tempdir().unwrap();
+    let private = fs::Permissions::from_mode(0o700);
+    let target = tempfile::Builder::new().permissions(private).tempdir().unwrap();
     let to = target.path().join("sessions.db").to_string_lossy().into_owned();
     let words = ["store", "move", "--to", &to];
     let prepare = || {
