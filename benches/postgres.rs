@@ -57,9 +57,12 @@ fn main() -> ExitCode {
     let [median, slow] = runtime.block_on(look_up(&format!("{url}&application_name={LOOK_UP}")));
     // What connections did is counted when they end.
     let open = format!("SELECT count(*) FROM pg_stat_activity WHERE application_name = '{LOOK_UP}'");
-    while server().sql("postgres", &open) != "0" {
-        std::thread::sleep(Duration::from_millis(20));
-    }
+    runtime.block_on(async {
+        // They end in tasks of this runtime.
+        while server().sql("postgres", &open) != "0" {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    });
     let (sequential, indexed) = (scans("seq_scan", "tables") - sequential, scans("idx_scan", "indexes") - indexed);
     println!("look-up among {OWNERS} owners, {CONNECTIONS} connections: median {median:?}, 99th percentile {slow:?}");
     println!("{LOOK_UPS} look-ups: {indexed} scans of the primary key, {sequential} sequential scans");
@@ -185,7 +188,9 @@ async fn get_valid(client: &Client) -> f64 {
 /// The transactions per second of `pgbench -S` over as many connections.
 fn pgbench() -> f64 {
     let (connections, seconds) = (CONNECTIONS.to_string(), ROUND.as_secs().to_string());
-    let report = server().client("pgbench", &["-S", "-n", "-c", &connections, "-T", &seconds, "postgres"]);
+    // Over TCP, as nexus connects.
+    let options = ["-S", "-n", "-h", "127.0.0.1", "-c", &*connections, "-T", &*seconds, "postgres"];
+    let report = server().client("pgbench", &options);
     let rate = report.lines().find_map(|line| line.strip_prefix("tps = ")?.split(' ').next());
     rate.expect("pgbench prints its rate").parse().unwrap()
 }
