@@ -89,7 +89,13 @@ fn limited(limit: u32) -> Result<Run> {
 fn beside_curl(stage: &Stage) -> Result<Figure> {
     let token = String::from_utf8(stage.nexus(&["oauth", "token"]).stdout(Stdio::piped()).output()?.stdout)?;
     let headers = stage.home.path().join("headers");
-    std::fs::write(&headers, format!("authorization: Bearer {}\ncontent-type: application/json\n", token.trim()))?;
+    std::fs::write(
+        &headers,
+        format!(
+            "authorization: Bearer {}\nanthropic-version: 2023-06-01\ncontent-type: application/json\n",
+            token.trim()
+        ),
+    )?;
     let numbers: String = (0..CURL_QUESTIONS).map(|number| format!("{number}\n")).collect();
     std::fs::write(stage.home.path().join("numbers"), numbers)?;
     let body = "{\"model\":\"sandbox-small\",\"max_tokens\":3,\"stream\":true,\"messages\":\

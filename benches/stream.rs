@@ -43,11 +43,10 @@ fn main() -> Result<ExitCode> {
         [length] => length.parse().context("the number of MiB")?,
         _ => anyhow::bail!("this takes a number of MiB"),
     };
-    let stage = Stage::new(Settings::default(), None)?;
-    let (short, _) = of_length(&stage, 1_024, SHORT)?;
-    let short = median(&mut [run(stage.nexus(&["chat", "x"]))?, short])?;
+    let (first, stage, _api) = of_length(1_024, SHORT)?;
+    let short = median(&mut [first, run(stage.nexus(&["chat", "x"]))?])?;
 
-    let (first, api) = of_length(&stage, 1_024, length)?;
+    let (first, stage, api) = of_length(1_024, length)?;
     let (mut nexus, mut curl) = (vec![first], Vec::new());
     for _ in 1..ROUNDS {
         curl.push(run(alone(&stage.curl, &api.curl()?))?);
@@ -56,7 +55,7 @@ fn main() -> Result<ExitCode> {
     curl.push(run(alone(&stage.curl, &api.curl()?))?);
     let (large, curl) = (median(&mut nexus)?, median(&mut curl)?);
 
-    let (first, api) = of_length(&stage, 130, length)?;
+    let (first, stage, api) = of_length(130, length)?;
     let address = api.origin.strip_prefix("http://").context("an address")?;
     let parse = || run(alone(&std::env::current_exe()?, &["--parse", address]));
     let (mut nexus, mut parsed) = (vec![first], Vec::new());
@@ -98,12 +97,12 @@ struct Run {
     peak_kib: u64,
 }
 
-/// An API that streams this many MiB of events of this many bytes, and the first run of nexus, whose question curl then
-/// sends too.
-fn of_length(stage: &Stage, event_length: usize, mebibytes: usize) -> Result<(Run, Api)> {
+/// An API that streams this many MiB of events of this many bytes, a home that is signed in to it, and the first run of
+/// nexus, whose question curl then sends too.
+fn of_length(event_length: usize, mebibytes: usize) -> Result<(Run, Stage, Api)> {
     let api = Api::start(Script { event_length, events: (mebibytes << 20) / event_length })?;
-    stage.use_api(&api.origin)?;
-    Ok((run(stage.nexus(&["chat", "x"]))?, api))
+    let stage = Stage::new(Settings::default(), Some(&api.origin))?;
+    Ok((run(stage.nexus(&["chat", "x"]))?, stage, api))
 }
 
 fn run(mut command: Command) -> Result<Run> {

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 use anyhow::{Context as _, Result, anyhow};
-use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
+use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
 
@@ -42,6 +42,8 @@ impl Api {
         let key = KeyPair::generate()?;
         let mut authority = CertificateParams::new(Vec::new())?;
         authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        // With the name of the certificates that it signs, OpenSSL would take them for self-signed.
+        authority.distinguished_name.push(DnType::CommonName, "benchmark authority");
         let own = authority.self_signed(&key)?.pem();
         let issuer = Issuer::new(authority, key);
         let key = KeyPair::generate()?;
@@ -85,7 +87,7 @@ impl Api {
         let (head, body) = asked.split_once("\r\n\r\n").context("nexus chat sent no request")?;
         let own = |header: &&str| !["host:", "content-length:"].iter().any(|name| header.starts_with(name));
         let headers = head.lines().skip(1).filter(own).flat_map(|header| ["-H".to_owned(), header.to_owned()]);
-        let mut words: Vec<String> = ["-qsN", "-X", "POST"].map(String::from).into();
+        let mut words: Vec<String> = ["-qsSN", "-X", "POST"].map(String::from).into();
         words.extend(headers);
         words.extend(["--data-binary".to_owned(), body.to_owned(), format!("{}/v1/messages", self.origin)]);
         Ok(words)

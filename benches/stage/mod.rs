@@ -47,18 +47,6 @@ impl Stage {
         command
     }
 
-    /// Has another API from now on.
-    #[allow(dead_code, reason = "not every benchmark has several APIs")]
-    pub(crate) fn use_api(&self, api_url: &str) -> Result<()> {
-        let path = self.home.path().join("config.toml");
-        let config = std::fs::read_to_string(&path)?;
-        let lines = config.lines().map(|line| match line.starts_with("api_url") {
-            true => format!("api_url = \"{api_url}\"\n"),
-            false => format!("{line}\n"),
-        });
-        Ok(std::fs::write(&path, lines.collect::<String>())?)
-    }
-
     /// Signs in through the authorization page; an error contains what nexus printed.
     fn sign_in(&self) -> Result<()> {
         let mut start = self.nexus(&["oauth", "start", "--no-browser", "--timeout", "30s"]);
