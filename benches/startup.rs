@@ -4,7 +4,7 @@
 //! on the machine affects all of them equally. It prints medians and ratios, and fails if one is over its limit.
 //! `benches/instructions.sh` counts instructions instead, which do not depend on the machine.
 //!
-//! Arguments after `--`: `ROUNDS` sets the number of rounds. `--run PROGRAM ARGS...` measures nothing and runs a program
+//! Arguments after `--`: `ROUNDS` sets the number of rounds. `--memory` measures only memory. `--run PROGRAM ARGS...` measures nothing and runs a program
 //! with `NEXUS`, the binary, and two homes that are signed in to a sandbox: `NEXUS_HOME`, whose API is reached over http,
 //! and `NEXUS_TLS_HOME`, whose API is reached over https, with `SSL_CERT_FILE` set to trust it.
 
@@ -47,9 +47,10 @@ fn main() -> Result<ExitCode> {
             let status = command.status().with_context(|| format!("starting {program}"))?;
             Ok(ExitCode::from(status.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(1)))
         }
+        [memory] if memory == "--memory" => figures::report("startup", &[peak(&stage, &api)?], false),
         [] => measure(&stage, &api, ROUNDS),
         [rounds] => measure(&stage, &api, rounds.parse().context("the number of rounds")?),
-        _ => bail!("this takes a number of rounds, or --run and a program"),
+        _ => bail!("this takes a number of rounds, --memory, or --run and a program"),
     }
 }
 
@@ -157,14 +158,7 @@ fn measure(stage: &Stage, api: &Api, rounds: usize) -> Result<ExitCode> {
             Ok(Figure { name, nexus, other, with, unit: Unit::Milliseconds, limit: Limit::AtMost(*limit) })
         })
         .collect::<Result<Vec<_>>>()?;
-    figures.push(Figure {
-        name: MEMORY.into(),
-        nexus: memory(api, || Ok(stage.nexus(&["chat", "x"])))?,
-        other: memory(api, || Ok(alone(&stage.curl, &api.curl()?)))?,
-        with: CURL_CHAT.into(),
-        unit: Unit::Mebibytes,
-        limit: Limit::AtMost(MEMORY_LIMIT),
-    });
+    figures.push(peak(stage, api)?);
     figures::report("startup", &figures, rounds == ROUNDS)
 }
 
@@ -174,6 +168,18 @@ fn measure(stage: &Stage, api: &Api, rounds: usize) -> Result<ExitCode> {
 fn turn(round: usize, place: usize, count: usize) -> usize {
     let zigzag = if place.is_multiple_of(2) { count - place / 2 } else { place.div_ceil(2) };
     (zigzag + round) % count
+}
+
+fn peak(stage: &Stage, api: &Api) -> Result<Figure> {
+    Ok(Figure {
+        name: MEMORY.into(),
+        nexus: memory(api, || Ok(stage.nexus(&["chat", "x"])))?,
+        // It sends what nexus has just sent.
+        other: memory(api, || Ok(alone(&stage.curl, &api.curl()?)))?,
+        with: CURL_CHAT.into(),
+        unit: Unit::Mebibytes,
+        limit: Limit::AtMost(MEMORY_LIMIT),
+    })
 }
 
 /// The median peak memory of a program that has printed its answer, in MiB.
