@@ -5,7 +5,8 @@
 //! `benches/instructions.sh` counts instructions instead, which do not depend on the machine.
 //!
 //! Arguments after `--`: `ROUNDS` sets the number of rounds. `--run PROGRAM ARGS...` measures nothing and runs a program
-//! with `NEXUS`, the binary, and `NEXUS_HOME`, a home that is signed in to a sandbox.
+//! with `NEXUS`, the binary, and two homes that are signed in to a sandbox: `NEXUS_HOME`, whose API is reached over http,
+//! and `NEXUS_TLS_HOME`, whose API is reached over https, with `SSL_CERT_FILE` set to trust it.
 
 #![expect(clippy::print_stdout, reason = "a benchmark prints what it measured")]
 
@@ -37,8 +38,12 @@ fn main() -> Result<ExitCode> {
     let stage = Stage::new(Settings::default(), Some(&api.origin))?;
     match &words[..] {
         [run, program, args @ ..] if run == "--run" => {
+            let bundle = stage.home.path().join("bundle.pem");
+            let secure_api = Api::start_tls(Script::SHORT, &bundle)?;
+            let secure = Stage::new(Settings::default(), Some(&secure_api.origin))?;
             let mut command = Command::new(program);
             command.args(args).env("NEXUS", stage::program()).env("NEXUS_HOME", stage.home.path());
+            command.env("NEXUS_TLS_HOME", secure.home.path()).env("SSL_CERT_FILE", bundle);
             let status = command.status().with_context(|| format!("starting {program}"))?;
             Ok(ExitCode::from(status.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(1)))
         }

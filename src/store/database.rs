@@ -2,6 +2,7 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use rusqlite::config::DbConfig;
@@ -35,12 +36,20 @@ pub struct Kind {
     pub writing: &'static str,
 }
 
-/// A database. It is opened for each operation.
+/// A database. It is opened for each writing operation. Clones share a connection that reads.
 #[derive(Debug, Clone)]
 pub struct Database {
     path: PathBuf,
     kind: &'static Kind,
     privacy: Privacy,
+    idle: Arc<Mutex<Option<Reader>>>,
+}
+
+/// A connection that reads, and the file that it has open.
+#[derive(Debug)]
+struct Reader {
+    connection: Connection,
+    file: FileId,
 }
 
 impl Kind {
@@ -118,7 +127,7 @@ fn version(connection: &Connection) -> Rows<i64> {
 impl Database {
     /// A database at this path. Nothing is read or created yet.
     pub fn new(path: PathBuf, kind: &'static Kind, privacy: Privacy) -> Self {
-        Self { path, kind, privacy }
+        Self { path, kind, privacy, idle: Arc::default() }
     }
 
     /// Sets how its files are checked.
@@ -154,17 +163,19 @@ impl Database {
         values: impl Params + Clone,
         read: impl Fn(&Row<'_>) -> Rows<T>,
     ) -> Result<Vec<T>> {
-        let Some(connection) = self.open_existing()? else { return Ok(Vec::new()) };
-        match version(&connection).map_err(|error| self.sqlite_error(&error))? {
-            0 => return self.check_integrity(&connection).map(|()| Vec::new()),
-            version => self.reject_newer(version)?,
-        }
-        let rows =
-            || -> Rows<Vec<T>> { connection.prepare(query)?.query_map(values.clone(), |row| read(row))?.collect() };
-        rows().or_else(|error| match self.query_failed(&connection, &error)? {
-            Found::Migrated => rows().map_err(|error| self.sqlite_error(&error)),
-            Found::Empty => Ok(Vec::new()),
-        })
+        let found = self.read(|connection| {
+            match version(connection).map_err(|error| self.sqlite_error(&error))? {
+                0 => return self.check_integrity(connection).map(|()| Vec::new()),
+                version => self.reject_newer(version)?,
+            }
+            let rows =
+                || -> Rows<Vec<T>> { connection.prepare(query)?.query_map(values.clone(), |row| read(row))?.collect() };
+            rows().or_else(|error| match self.query_failed(connection, &error)? {
+                Found::Migrated => rows().map_err(|error| self.sqlite_error(&error)),
+                Found::Empty => Ok(Vec::new()),
+            })
+        });
+        found.map(Option::unwrap_or_default)
     }
 
     /// Checks that the database is writable by rewriting its header.
@@ -202,12 +213,26 @@ impl Database {
         self.reject_newer(version)
     }
 
-    pub fn open_existing(&self) -> Result<Option<Connection>> {
-        match self.privacy.check(&self.path) {
-            Ok(()) => self.check_journals().and_then(|()| self.connect()).map(Some),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(self.io_error(error)),
-        }
+    /// Runs `work` on a connection that reads. `None` if the database does not exist.
+    ///
+    /// The connection is kept for the next time, because opening the file and reading its schema take longer than most
+    /// queries. It is not used again after an error, or when the path leads to another file.
+    pub fn read<T>(&self, work: impl FnOnce(&Connection) -> Result<T>) -> Result<Option<T>> {
+        let file = match self.privacy.check(&self.path).and_then(|()| file_id(&self.path)) {
+            Ok(file) => file,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(self.io_error(error)),
+        };
+        self.check_journals()?;
+        let idle = || self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        let kept = idle().take().filter(|reader| reader.file == file);
+        let reader = match kept {
+            Some(reader) => reader,
+            None => Reader { connection: self.connect()?, file },
+        };
+        let value = work(&reader.connection)?;
+        *idle() = Some(reader);
+        Ok(Some(value))
     }
 
     fn open_for_writing(&self) -> Result<Connection> {
@@ -318,6 +343,21 @@ impl Database {
     }
 }
 
+/// Tells a file from the one that replaced it.
+type FileId = (u64, u64);
+
+#[cfg(unix)]
+fn file_id(path: &Path) -> io::Result<FileId> {
+    use std::os::unix::fs::MetadataExt as _;
+    path.metadata().map(|found| (found.dev(), found.ino()))
+}
+
+/// Where an open file cannot be replaced, its path is enough.
+#[cfg(not(unix))]
+fn file_id(path: &Path) -> io::Result<FileId> {
+    path.metadata().map(|_| (0, 0))
+}
+
 /// What [`Database::query_failed`] found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Found {
@@ -388,9 +428,8 @@ mod tests {
         let database = Database::new(path.clone(), &KIND, Privacy::default());
         let ask = |connection: &Connection| connection.query_row("SELECT y FROM first", [], |row| row.get::<_, i64>(0));
         let asked = || -> Result<Found> {
-            let connection = database.open_existing()?.unwrap();
-            let error = ask(&connection).unwrap_err();
-            database.query_failed(&connection, &error)
+            let found = database.read(|connection| database.query_failed(connection, &ask(connection).unwrap_err()));
+            found.map(Option::unwrap)
         };
         private_fs::create(&path).unwrap();
         assert_eq!(asked().unwrap(), Found::Empty);
@@ -406,5 +445,36 @@ mod tests {
         assert!(is(|problem| matches!(problem, FileProblem::Damaged)), "its shape says that there is one");
         connection.execute_batch("PRAGMA user_version = 3").unwrap();
         assert!(is(|problem| matches!(problem, FileProblem::NewerVersion { version: 3 })));
+    }
+
+    #[test]
+    fn a_connection_reads_again_until_an_error_or_another_file() {
+        let home = tempfile::tempdir().unwrap();
+        let path = home.path().join("it.db");
+        let create = || {
+            private_fs::create(&path).unwrap();
+            Connection::open(&path).unwrap().execute_batch("CREATE TABLE first(x, y)").unwrap();
+        };
+        let database = Database::new(path.clone(), &KIND, Privacy::default());
+        // A temporary table belongs to one connection.
+        let mark = || database.read(|connection| Ok(connection.execute_batch("CREATE TEMP TABLE mark(x)").unwrap()));
+        let is_marked = || -> bool {
+            let read = database.clone().read(|connection| Ok(connection.prepare("SELECT * FROM mark").is_ok()));
+            read.unwrap().unwrap()
+        };
+        assert!(database.read(|_| Ok(())).unwrap().is_none(), "there is no file");
+        create();
+        mark().unwrap();
+        assert!(is_marked());
+        database.read(|_| Err::<(), _>(database.damaged())).unwrap_err();
+        assert!(!is_marked(), "a connection was used after an error");
+        mark().unwrap();
+        // Moved, so that the new file cannot get the same number.
+        std::fs::rename(&path, home.path().join("before")).unwrap();
+        create();
+        assert!(!is_marked(), "a replaced file was read");
+        mark().unwrap();
+        std::fs::remove_file(&path).unwrap();
+        assert!(database.read(|_| Ok(())).unwrap().is_none(), "a removed file was read");
     }
 }

@@ -101,23 +101,28 @@ impl SqliteStore {
 
     fn read(&self, key: &SessionKey) -> Result<Loaded> {
         let now = (self.clock)();
-        let Some(connection) = self.database.open_existing()? else { return Ok(Loaded { now, record: None }) };
-        let record = match select(&connection, key) {
-            Err(error) => match self.database.query_failed(&connection, &error)? {
-                Found::Empty => return Ok(Loaded { now, record: None }),
-                Found::Migrated => select(&connection, key).map_err(|error| self.database.sqlite_error(&error))?,
+        let record = self.database.read(|connection| self.record(connection, key))?.flatten();
+        Ok(Loaded { now, record })
+    }
+
+    fn record(&self, connection: &Connection, key: &SessionKey) -> Result<Option<Record>> {
+        let select = || select(connection, key);
+        let failed = |error| self.database.sqlite_error(&error);
+        let record = match select() {
+            Err(error) => match self.database.query_failed(connection, &error)? {
+                Found::Empty => return Ok(None),
+                Found::Migrated => select().map_err(failed)?,
             },
             Ok(record) => record,
         };
-        let record = match record {
+        match record {
             // Damage can hide a row.
-            None => self.database.check_integrity(&connection).map(|()| None)?,
+            None => self.database.check_integrity(connection).map(|()| None),
             Some(record) if record.session.bytes.first() == Some(&UNSEALED) && self.seal_anew()? => {
-                select(&connection, key).map_err(|error| self.database.sqlite_error(&error))?
+                select().map_err(failed)
             }
-            Some(record) => Some(record),
-        };
-        Ok(Loaded { now, record })
+            Some(record) => Ok(Some(record)),
+        }
     }
 
     /// Seals all sessions of an earlier version anew that open. Returns whether there was one. It is atomic for each
@@ -189,12 +194,11 @@ impl SqliteStore {
     }
 
     fn check_file(&self) -> Result<()> {
-        let existing = self.database.open_existing();
-        let existing = existing.map_err(|error| self.unusable_folder(&error).unwrap_or(error))?;
-        existing.map_or(Ok(()), |connection| {
-            self.database.check_version(&connection)?;
-            self.database.check_integrity(&connection)
-        })
+        let checked = self.database.read(|connection| {
+            self.database.check_version(connection)?;
+            self.database.check_integrity(connection)
+        });
+        checked.map(drop).map_err(|error| self.unusable_folder(&error).unwrap_or(error))
     }
 
     /// Runs disk work on a thread that may block.
@@ -331,7 +335,7 @@ impl SessionStore for SqliteStore {
     fn delete_client<'a>(&'a self, issuer: &'a str, redirect_uri: &'a str) -> BoxFuture<'a, Result<()>> {
         let key = [issuer.to_owned(), redirect_uri.to_owned()];
         self.off_thread(move |this| {
-            if this.database.open_existing()?.is_none() {
+            if this.database.read(|_| Ok(()))?.is_none() {
                 return Ok(());
             }
             let statement = "DELETE FROM client WHERE issuer = ?1 AND redirect_uri = ?2";
