@@ -10,6 +10,7 @@ mod device_authorization;
 mod device_pace;
 mod discovery;
 mod error;
+mod failed_request;
 mod id_token;
 mod metadata;
 pub mod page;
