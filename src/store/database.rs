@@ -461,7 +461,12 @@ mod tests {
         };
         let database = Database::new(path.clone(), &KIND, Privacy::default());
         // A temporary table belongs to one connection.
-        let mark = || database.read(|connection| Ok(connection.execute_batch("CREATE TEMP TABLE mark(x)").unwrap()));
+        let mark = || {
+            database.read(|connection| {
+                connection.execute_batch("CREATE TEMP TABLE mark(x)").unwrap();
+                Ok(())
+            })
+        };
         let is_marked = || -> bool {
             let read = database.clone().read(|connection| Ok(connection.prepare("SELECT * FROM mark").is_ok()));
             read.unwrap().unwrap()
