@@ -312,4 +312,45 @@ mod tests {
         let calls = calls.each_ref().map(|count| count.load(Ordering::Relaxed));
         assert_eq!(calls, [1, 1]);
     }
+
+    #[tokio::test]
+    async fn a_request_that_a_closed_connection_did_not_begin_is_sent_on_another_one() {
+        use std::io::{Read as _, Write as _};
+        use std::sync::mpsc::channel;
+
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = Url::parse(&format!("http://{}/", listener.local_addr().unwrap())).unwrap();
+        let ((close, to_close), (closed, is_closed)) = (channel(), channel());
+        let server = std::thread::spawn(move || {
+            for _ in 0..2 {
+                let (mut stream, _) = listener.accept().unwrap();
+                let mut head = Vec::new();
+                while !head.ends_with(b"\r\n\r\n") {
+                    let mut byte = [0];
+                    stream.read_exact(&mut byte).unwrap();
+                    head.extend(byte);
+                }
+                stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").unwrap();
+                to_close.recv().unwrap();
+                drop(stream);
+                closed.send(()).unwrap();
+            }
+        });
+        let http = Http::default();
+        let route = http.route(&url).unwrap();
+        let secrets = Redactor::default();
+        let send = || route.send(Request::new(Method::GET, url.clone()), &secrets);
+        assert_eq!(send().await.map(|response| response.status().as_u16()), Ok(200));
+        // The connection goes back to the pool.
+        for _ in 0..10 {
+            tokio::task::yield_now().await;
+        }
+        // Blocks the runtime, so that the request below takes the connection before its task reads that it was closed.
+        close.send(()).unwrap();
+        is_closed.recv().unwrap();
+        tokio::task::yield_now().await;
+        assert_eq!(send().await.map(|response| response.status().as_u16()), Ok(200));
+        close.send(()).unwrap();
+        server.join().unwrap();
+    }
 }

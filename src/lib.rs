@@ -1,9 +1,9 @@
 //! Sign a user in once with OAuth, keep the session alive, and use Claude without an API key.
 //!
 //! [`Client`] is the entry point: one for each provider (an authorization server and the API that its tokens are good
-//! for), for any number of users. It signs users in with the authorization code flow and PKCE (RFC 6749, RFC 7636) or with
-//! a code for another device (RFC 8628), keeps their sessions sealed in a store, refreshes each session once however many tasks and processes need it, and
-//! streams answers.
+//! for), for any number of users. It signs users in with the authorization code flow and PKCE (RFC 6749, RFC 7636) or
+//! with a code for another device (RFC 8628), keeps their sessions sealed in a store, refreshes each session once
+//! however many tasks and processes need it, and streams answers.
 //!
 //! # Example
 //!

@@ -25,8 +25,9 @@ enum Wanted {
 }
 
 impl Client {
-    /// Lists the models that this owner may use: the [configured](crate::Api::models) ones, or those that the API lists, in the API's own order, and saves the list with the session.
-    /// Transient failures are retried as those of a question are, but the deadline decides only whether to retry.
+    /// Lists the models that this owner may use: the [configured](crate::Api::models) ones, or those that the API
+    /// lists, in the API's own order, and saves the list with the session. Transient failures are retried as those of a
+    /// question are, but the deadline decides only whether to retry.
     ///
     /// # Errors
     /// Those of [`chat`](Self::chat); [`ApiError::NoModelList`] if the API has no such list.

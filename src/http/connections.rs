@@ -70,8 +70,9 @@ impl Connections {
     fn new(transport: Transport, to_server: ClientConfig, observer: Option<Connecting>) -> Self {
         let connector = ServerConnector { tls: HttpsConnector::from((transport, to_server)), observer };
         let mut builder = legacy::Client::builder(TokioExecutor::new());
-        // Closes connections that are idle for 90 seconds.
-        builder.pool_timer(TokioTimer::new()).retry_canceled_requests(false);
+        // Closes connections that are idle for 90 seconds. A request that finds its connection closed before a byte of it was
+        // written is sent on another one: hyper's default.
+        builder.pool_timer(TokioTimer::new());
         Self { client: builder.build(connector) }
     }
 

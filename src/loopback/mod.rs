@@ -132,8 +132,8 @@ impl Listener {
     /// Answers requests until `end` completes. Responses in flight then have half a second, unless connections are
     /// [kept alive](Self::kept_alive). Dropping the future closes all connections.
     ///
-    /// Each connection has its own task and carries one request, unless it is kept alive. If `answer` returns `None`, the connection is closed
-    /// without a response. The future of `answer` is dropped when the client disconnects.
+    /// Each connection has its own task and carries one request, unless it is kept alive. If `answer` returns `None`,
+    /// the connection is closed without a response. The future of `answer` is dropped when the client disconnects.
     pub(crate) async fn serve<A, F, B>(self, answer: A, end: impl Future<Output = ()> + Send)
     where
         A: Fn(Request<Incoming>) -> F + Clone + Send + Sync + 'static,

@@ -1,16 +1,16 @@
 //! The OAuth 2.0 client: sign-in, refresh and revocation.
 //!
 //! It implements the authorization code flow of RFC 6749 with PKCE (RFC 7636, S256 only) and a loopback redirect (RFC
-//! 8252), the issuer check of RFC 9207, dynamic client registration (RFC 7591), pushed authorization requests (RFC 9126),
-//! resource indicators (RFC 8707), the device flow (RFC 8628), JWT assertions (RFC 7523), token exchange (RFC 8693), revocation
-//! (RFC 7009), and the ID token and the UserInfo endpoint of OpenID Connect
-//! Core, following RFC 9700.
+//! 8252), the issuer check of RFC 9207, dynamic client registration (RFC 7591), pushed authorization requests (RFC
+//! 9126), resource indicators (RFC 8707), the device flow (RFC 8628), JWT assertions (RFC 7523), token exchange (RFC
+//! 8693), revocation (RFC 7009), and the ID token and the UserInfo endpoint of OpenID Connect Core, following RFC 9700.
 
 mod authorization_code;
 mod device_authorization;
 mod device_pace;
 mod discovery;
 mod error;
+mod failed_request;
 mod id_token;
 mod metadata;
 pub mod page;

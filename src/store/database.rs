@@ -215,8 +215,9 @@ impl Database {
 
     /// Runs `work` on a connection that reads. `None` if the database does not exist.
     ///
-    /// The connection is kept for the next time, because opening the file and reading its schema take longer than most
-    /// queries. It is not used again after an error, or when the path leads to another file.
+    /// The connection is kept for the next time, because opening the file takes many times as long as most queries. It is
+    /// not used again after an error, or when the path leads to another file. The schema is checked each time: a newer
+    /// version of this program may have migrated it meanwhile.
     pub fn read<T>(&self, work: impl FnOnce(&Connection) -> Result<T>) -> Result<Option<T>> {
         let file = match self.privacy.check(&self.path).and_then(|()| file_id(&self.path)) {
             Ok(file) => file,
@@ -227,7 +228,10 @@ impl Database {
         let idle = || self.idle.lock().unwrap_or_else(PoisonError::into_inner);
         let kept = idle().take().filter(|reader| reader.file == file);
         let reader = match kept {
-            Some(reader) => reader,
+            Some(reader) => {
+                self.check_schema(&reader.connection)?;
+                reader
+            }
             None => Reader { connection: self.connect()?, file },
         };
         let value = work(&reader.connection)?;
@@ -457,7 +461,12 @@ mod tests {
         };
         let database = Database::new(path.clone(), &KIND, Privacy::default());
         // A temporary table belongs to one connection.
-        let mark = || database.read(|connection| Ok(connection.execute_batch("CREATE TEMP TABLE mark(x)").unwrap()));
+        let mark = || {
+            database.read(|connection| {
+                connection.execute_batch("CREATE TEMP TABLE mark(x)").unwrap();
+                Ok(())
+            })
+        };
         let is_marked = || -> bool {
             let read = database.clone().read(|connection| Ok(connection.prepare("SELECT * FROM mark").is_ok()));
             read.unwrap().unwrap()
@@ -473,6 +482,17 @@ mod tests {
         std::fs::rename(&path, home.path().join("before")).unwrap();
         create();
         assert!(!is_marked(), "a replaced file was read");
+        mark().unwrap();
+        let other = Connection::open(&path).unwrap();
+        let problem = || match database.read(|_| Ok(())) {
+            Err(StoreError::File { problem, .. }) => problem,
+            read => panic!("{read:?}"),
+        };
+        other.execute_batch("CREATE VIEW other AS SELECT 1").unwrap();
+        assert!(matches!(problem(), FileProblem::ForeignSchema));
+        other.execute_batch("PRAGMA user_version = 3").unwrap();
+        assert!(matches!(problem(), FileProblem::NewerVersion { version: 3 }));
+        other.execute_batch("DROP VIEW other; PRAGMA user_version = 2").unwrap();
         mark().unwrap();
         std::fs::remove_file(&path).unwrap();
         assert!(database.read(|_| Ok(())).unwrap().is_none(), "a removed file was read");

@@ -44,6 +44,18 @@ fn a_wait_beyond_the_deadline_ends_the_batch_at_once() {
     assert_eq!(answers(&nexus).len(), 1);
 }
 
+#[test]
+fn a_long_pause_is_noted_with_its_reason() {
+    let (sandbox, nexus) = Nexus::signed_in(Settings::default());
+    prompts(&nexus, &[prompt("a", "a")]);
+    let busy = Scripted::json(503, &json!({})).header("retry-after-ms", "2100");
+    sandbox.script(Endpoint::Messages, [busy]);
+    assert_output!(
+        nexus.run(&BATCH), 0, stdout: "",
+        stderr: "note: pausing for 3 seconds: [SERVER] answered 503\n1 line answered; 1 tokens in, 13 out\n",
+    );
+}
+
 /// A running batch of 60 prompts, whose eleventh request waits at the gate.
 fn waiting_after_ten_answers() -> (Sandbox, Nexus, Gate, Running) {
     let (sandbox, nexus) = Nexus::signed_in(Settings::default());

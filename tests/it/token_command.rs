@@ -1,8 +1,6 @@
 //! `token_command`: tokens that a command prints (Unix).
 
 use std::fs;
-use std::thread;
-use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -191,14 +189,11 @@ fn many_processes_run_the_command_once() {
 
 #[test]
 fn a_killed_request_for_a_token_is_repeated_by_the_next_process() {
-    let hanging = "[ -e \"$NEXUS_HOME/works\" ] || exec sleep 600; echo token";
+    let hanging = "[ -e \"$NEXUS_HOME/works\" ] || { echo begun >&2; exec sleep 600; }; echo token";
     let nexus = printing(hanging, "");
-    let mut child = nexus.command(&["oauth", "token"]).spawn().unwrap();
-    while runs(&nexus) == 0 {
-        thread::sleep(Duration::from_millis(10));
-    }
-    child.kill().unwrap();
-    child.wait().unwrap();
+    let mut running = nexus.watch(&mut nexus.command(&["oauth", "token"]));
+    running.line_that(|line| line == "begun");
+    running.kill();
     nexus.write("works", "", 0o600);
     assert_eq!(nexus.run(&["oauth", "token"]).ok(), "token\n");
 }

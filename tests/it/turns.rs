@@ -254,7 +254,6 @@ fn a_second_signal_ends_a_refresh_at_once() {
     // Pending signals of one kind merge, so they are sent until the process ends.
     while child.try_wait().unwrap().is_none() {
         drop(std::process::Command::new("kill").args(["-INT", &child.id().to_string()]).status());
-        std::thread::sleep(Duration::from_millis(20));
     }
     assert_eq!(nexus.finish(child).code, Some(130));
     gate.open();

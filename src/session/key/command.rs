@@ -16,8 +16,8 @@ pub(super) fn of(words: &[String], hidden_variables: &[String]) -> CredentialCom
     CredentialCommand { words: words.to_vec(), hidden_variables: hidden_variables.to_vec(), time_limit: TIME_LIMIT }
 }
 
-/// Runs a command and returns its output, at most `longest` bytes. A thread with its own runtime waits for it, because the caller may be inside
-/// another runtime. `on_wait` is called after [`PATIENCE`].
+/// Runs a command and returns its output, at most `longest` bytes. A thread with its own runtime waits for it, because
+/// the caller may be inside another runtime. `on_wait` is called after [`PATIENCE`].
 pub(super) fn run(
     command: CredentialCommand,
     longest: usize,

@@ -13,8 +13,9 @@ use rand::rngs::SysRng;
 
 use crate::private_fs::{self, Privacy};
 
-/// How much is reserved, in bytes. A session takes 16 KiB for each token and the ID token, 64 KiB for metadata, 64 KiB for its models,
-/// 16 KiB for scopes and a little for the rest, and the journal as much again for the row that is replaced.
+/// How much is reserved, in bytes. A session takes 16 KiB for each token and the ID token, 64 KiB for metadata, 64 KiB
+/// for its models, 16 KiB for scopes and a little for the rest, and the journal as much again for the row that is
+/// replaced.
 const SIZE: usize = 416 * 1024;
 
 /// Reserved disk space; dropping it frees the space.

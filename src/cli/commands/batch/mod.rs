@@ -24,6 +24,7 @@ use crate::cli::context::Context;
 use crate::cli::error::{CliError, Result};
 use crate::cli::question::schema::Schema;
 use crate::cli::question::{PromptFrame, PromptInput, QuestionArgs, RetryArgs, attachment, model};
+use nexus::internal::time;
 use nexus::{Client, ErrorInfo as _, Question, RetryPolicy};
 
 mod answers;
@@ -148,6 +149,7 @@ pub(crate) fn run(args: &Args, context: &Context) -> Done {
             failing_since: None,
             stopped_by: None,
             noted_pause: Duration::ZERO,
+            last_failure: String::new(),
             waiting: VecDeque::new(),
             in_flight: JoinSet::new(),
             results: &mut results,
@@ -189,6 +191,8 @@ struct Run<'a, Q> {
     stopped_by: Option<CliError>,
     /// The end of the last pause that was noted.
     noted_pause: Duration,
+    /// The last failure that slowed the batch down, in words.
+    last_failure: String,
     /// Questions to be asked again.
     waiting: VecDeque<Job>,
     in_flight: JoinSet<(Ticket, Outcome)>,
@@ -315,6 +319,7 @@ impl<Q: Fn(Prompt, u64) -> Result<Asked>> Run<'_, Q> {
             }
         }
         if matches!(meaning, Meaning::Throttled | Meaning::Overloaded) {
+            self.last_failure = failure.to_string();
             let since = *self.failing_since.get_or_insert(now);
             let hopeless = self.in_flight.is_empty() && now.saturating_sub(since) > self.deadline;
             if hopeless || wait.is_some_and(|wait| wait > self.deadline) {
@@ -331,11 +336,11 @@ impl<Q: Fn(Prompt, u64) -> Result<Asked>> Run<'_, Q> {
         self.results.failed_after(&job.id, job.fingerprint, &answer, &failure.into()).await
     }
 
-    /// Notes a long pause that the API asked for.
+    /// Notes a long pause and why it is made: the API may have asked for it, or cannot be reached.
     fn note_pause(&mut self, now: Duration, until: Duration) {
         if until > self.noted_pause && until - now >= LONG_PAUSE && self.in_flight.is_empty() {
             self.noted_pause = until;
-            self.context.say(&format!("note: pausing for {} seconds, as the API asks", (until - now).as_secs()));
+            self.context.say(&format!("note: pausing for {}: {}", time::wait(until - now), self.last_failure));
         }
     }
 }
