@@ -47,7 +47,11 @@ fn main() -> Result<ExitCode> {
             let status = command.status().with_context(|| format!("starting {program}"))?;
             Ok(ExitCode::from(status.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(1)))
         }
-        [memory] if memory == "--memory" => figures::report("startup", &[peak(&stage, &api)?], false),
+        [memory] if memory == "--memory" => {
+            let figures = [peak(&stage, &api)?];
+            figures::report("startup", &figures, false)?;
+            Ok(ExitCode::from(u8::from(!figures[0].is_within())))
+        }
         [] => measure(&stage, &api, ROUNDS),
         [rounds] => measure(&stage, &api, rounds.parse().context("the number of rounds")?),
         _ => bail!("this takes a number of rounds, --memory, or --run and a program"),

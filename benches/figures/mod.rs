@@ -52,7 +52,7 @@ impl Figure {
         self.nexus / self.other
     }
 
-    fn is_within(&self) -> bool {
+    pub(crate) fn is_within(&self) -> bool {
         match self.limit {
             Limit::AtMost(limit) => self.ratio() <= limit,
             Limit::AtLeast(limit) => self.ratio() >= limit,

@@ -82,11 +82,13 @@ impl Stage {
     }
 }
 
-/// The program that is measured: the one that `NEXUS_BIN` names, such as an installed package's, or the one of this
-/// build.
+/// The program that is measured: the one that `NEXUS_BIN` names, or the one that `packaging/release` has made, or else the
+/// one of this build.
 #[expect(clippy::disallowed_methods, reason = "the caller says which program to measure")]
 pub(crate) fn program() -> PathBuf {
-    std::env::var_os("NEXUS_BIN").map_or_else(|| env!("CARGO_BIN_EXE_nexus").into(), PathBuf::from)
+    let packaged = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/x86_64-unknown-linux-gnu/release/nexus");
+    let named = std::env::var_os("NEXUS_BIN").map(PathBuf::from);
+    named.or_else(|| packaged.exists().then_some(packaged)).unwrap_or_else(|| env!("CARGO_BIN_EXE_nexus").into())
 }
 
 /// A command with an empty environment, no input, and its output discarded.
