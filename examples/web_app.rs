@@ -85,7 +85,8 @@ struct App {
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let listen = variable("LISTEN").unwrap_or_else(|| "127.0.0.1:4000".into());
     let listener = tokio::net::TcpListener::bind(listen).await?;
-    let provider = provider(listener.local_addr()?.port())?;
+    let port = listener.local_addr()?.port();
+    let provider = provider(port)?;
     let redirect_uri = Url::parse(&provider.redirect_uri)?;
     let home = variable("NEXUS_HOME").unwrap_or_else(|| "nexus-home".into());
     let notice = Arc::new(|notice: &nexus::Notice| eprintln!("{notice}"));
@@ -109,8 +110,13 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         .route("/chat", post(chat))
         .route("/logout", post(logout))
         .with_state(Arc::new(app));
-    // The redirect URI's own origin: cookies set on 127.0.0.1 would not come back to localhost.
-    println!("Listening on {}", redirect_uri.origin().ascii_serialization());
+    // The redirect URI's own host: cookies set on 127.0.0.1 would not come back to localhost.
+    let mut address = redirect_uri.clone();
+    if address.scheme() == "http" {
+        // Another instance may be the one that it leads to.
+        let _ = address.set_port(Some(port));
+    }
+    println!("Listening on {}", address.origin().ascii_serialization());
     axum::serve(listener, router)
         .with_graceful_shutdown(async {
             let _ = tokio::signal::ctrl_c().await;

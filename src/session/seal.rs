@@ -156,6 +156,12 @@ mod tests {
     }
 
     #[test]
+    fn a_key_is_wiped_when_it_is_no_longer_needed() {
+        fn wiped<T: zeroize::ZeroizeOnDrop>() {}
+        wiped::<XChaCha20Poly1305>();
+    }
+
+    #[test]
     fn the_id_cannot_be_changed_even_if_both_ids_name_the_same_key() {
         let key = DataKey::random().unwrap();
         let mut sealed = Seal::new("old", &key).seal(b"here", b"value").unwrap();

@@ -36,20 +36,26 @@ pub struct Kind {
     pub writing: &'static str,
 }
 
-/// A database. It is opened for each writing operation. Clones share a connection that reads.
+/// How many connections that read are kept.
+const MOST_IDLE: usize = 4;
+
+/// A database. It is opened for each writing operation. Clones share the connections that read.
 #[derive(Debug, Clone)]
 pub struct Database {
     path: PathBuf,
     kind: &'static Kind,
     privacy: Privacy,
-    idle: Arc<Mutex<Option<Reader>>>,
+    idle: Arc<Mutex<Vec<Reader>>>,
 }
 
-/// A connection that reads, and the file that it has open.
+/// A connection that reads.
 #[derive(Debug)]
 struct Reader {
     connection: Connection,
+    /// The file that it has open.
     file: FileId,
+    /// SQLite's number for what other connections have written, as it was before the schema was checked.
+    data_version: Option<i64>,
 }
 
 impl Kind {
@@ -216,8 +222,8 @@ impl Database {
     /// Runs `work` on a connection that reads. `None` if the database does not exist.
     ///
     /// The connection is kept for the next time, because opening the file takes many times as long as most queries. It is
-    /// not used again after an error, or when the path leads to another file. The schema is checked each time: a newer
-    /// version of this program may have migrated it meanwhile.
+    /// not used again after an error, or when the path leads to another file. The schema is checked again after
+    /// each change: a newer version of this program may have migrated it.
     pub fn read<T>(&self, work: impl FnOnce(&Connection) -> Result<T>) -> Result<Option<T>> {
         let file = match self.privacy.check(&self.path).and_then(|()| file_id(&self.path)) {
             Ok(file) => file,
@@ -226,16 +232,21 @@ impl Database {
         };
         self.check_journals()?;
         let idle = || self.idle.lock().unwrap_or_else(PoisonError::into_inner);
-        let kept = idle().take().filter(|reader| reader.file == file);
-        let reader = match kept {
-            Some(reader) => {
-                self.check_schema(&reader.connection)?;
-                reader
-            }
-            None => Reader { connection: self.connect()?, file },
+        let kept = {
+            let mut idle = idle();
+            idle.retain(|reader| reader.file == file);
+            idle.pop()
         };
+        let reader = match kept {
+            Some(reader) => reader,
+            None => Reader { connection: self.open()?, file, data_version: None },
+        };
+        let reader = self.checked(reader)?;
         let value = work(&reader.connection)?;
-        *idle() = Some(reader);
+        let mut idle = idle();
+        if idle.len() < MOST_IDLE {
+            idle.push(reader);
+        }
         Ok(Some(value))
     }
 
@@ -252,7 +263,8 @@ impl Database {
         };
         made().map_err(|error| self.io_error(error))?;
         self.check_journals()?;
-        let mut connection = self.connect()?;
+        let mut connection = self.open()?;
+        self.check_schema(&connection)?;
         let prepared = connection.execute_batch(self.kind.writing).and_then(|()| self.kind.migrate(&mut connection));
         let version = prepared.map_err(|error| self.sqlite_error(&error))?;
         self.reject_newer(version).map(|()| connection)
@@ -278,10 +290,21 @@ impl Database {
         Ok(())
     }
 
-    fn connect(&self) -> Result<Connection> {
+    /// Checks the schema, unless nobody has written since the last time.
+    fn checked(&self, mut reader: Reader) -> Result<Reader> {
+        let data_version = reader.connection.query_row("PRAGMA data_version", [], |row| row.get(0));
+        let data_version = Some(data_version.map_err(|error| self.sqlite_error(&error))?);
+        if reader.data_version != data_version {
+            self.check_schema(&reader.connection)?;
+            reader.data_version = data_version;
+        }
+        Ok(reader)
+    }
+
+    fn open(&self) -> Result<Connection> {
         // Without SQLITE_OPEN_URI, because a path may begin with `file:`, and without SQLITE_OPEN_CREATE.
         let open = |access| Connection::open_with_flags(&self.path, access | OpenFlags::SQLITE_OPEN_NO_MUTEX);
-        let connection = open(OpenFlags::SQLITE_OPEN_READ_WRITE)
+        open(OpenFlags::SQLITE_OPEN_READ_WRITE)
             // The folder may be read-only.
             .or_else(|_| open(OpenFlags::SQLITE_OPEN_READ_ONLY))
             .and_then(|connection| {
@@ -290,9 +313,7 @@ impl Database {
                 connection.set_db_config(DbConfig::SQLITE_DBCONFIG_TRUSTED_SCHEMA, false)?;
                 Ok(connection)
             })
-            .map_err(|error| self.sqlite_error(&error))?;
-        self.check_schema(&connection)?;
-        Ok(connection)
+            .map_err(|error| self.sqlite_error(&error))
     }
 
     /// Refuses a schema that this program does not create. A trigger or a view of another origin could change what is

@@ -66,6 +66,36 @@ fn each_value_is_shown_with_its_origin_and_no_secret() {
     assert_eq!(nexus.run(&["config", "show", "--provider", "nobody"]).code, Some(2));
 }
 
+#[test]
+fn the_url_of_the_store_is_never_shown() {
+    let mut nexus = Nexus::new();
+    let show = |nexus: &Nexus| {
+        let shown = [&["config", "show"][..], &["config", "show", "--json"]].map(|words| nexus.run(words));
+        for output in &shown {
+            assert!(output.code == Some(0) && !output.to_string().contains("hush"), "{output}");
+        }
+        let [text, object] = shown;
+        (text.stdout, object.json())
+    };
+    nexus.configure("store = 'postgres://ada:hush@db.example.com/n?password=hush'\nowner = 'of the file'\n");
+    let (text, object) = show(&nexus);
+    assert!(text.contains("\nstore = (secret)  ([HOME]/config.toml, line 1)\n"), "{text}");
+    assert!(text.contains("\nowner = \"of the file\"  ([HOME]/config.toml, line 2)\n"), "{text}");
+    assert_eq!(entry(&object, "store")["value"], "(secret)");
+
+    nexus.set("NEXUS_STORE", "postgres://grace:hush@db.example.com/n");
+    nexus.set("NEXUS_OWNER", "of the variable");
+    let (text, object) = show(&nexus);
+    assert!(text.contains("\nstore = (secret)  (NEXUS_STORE)\n"), "{text}");
+    assert!(text.contains("\nowner = \"of the variable\"  (NEXUS_OWNER)\n"), "{text}");
+    let of_variable = |key: &str, value: &str, variable: &str| {
+        let expected = json!({ "key": key, "value": value, "source": "variable", "variable": variable });
+        assert_eq!(entry(&object, key), expected);
+    };
+    of_variable("store", "(secret)", "NEXUS_STORE");
+    of_variable("owner", "\"of the variable\"", "NEXUS_OWNER");
+}
+
 /// Runs a command with this text as `/etc/nexus/config.toml` and the home folder `home`. `None` where no mount namespace
 /// can be had.
 #[cfg(target_os = "linux")]

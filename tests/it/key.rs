@@ -104,8 +104,8 @@ fn a_first_sign_in_creates_the_key_in_the_configured_backend() {
 #[track_caller]
 fn assert_not_here(output: &Output) {
     let start = "error: the key `";
-    let problem = "`, which a stored value is sealed with, is not in [HOME]/key/session.key\n  copy the line of this key to \
-                   [HOME]/key/session.key from a machine that has it";
+    let problem = "`, which a stored value is sealed with, is not in [HOME]/key/session.key\n  restore the right key, or \
+                   run `nexus oauth start` to sign in again";
     let is_right = output.stderr.starts_with(start) && output.stderr.contains(problem);
     assert!(output.code == Some(1) && is_right, "{output}");
 }
@@ -447,6 +447,18 @@ fn processes_that_refresh_while_the_key_is_moved_lose_no_session() {
 }
 
 #[test]
+fn a_sign_in_replaces_a_session_whose_key_is_lost() {
+    let (_sandbox, nexus) = signed_in();
+    nexus.write(KEY, "nexus-key-1 AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\n", 0o600);
+    assert_not_here(&nexus.run(&["oauth", "token"]));
+    nexus.sign_in();
+    assert_signed_in(&nexus);
+    fs::remove_file(nexus.path(KEY)).unwrap();
+    nexus.sign_in();
+    assert_signed_in(&nexus);
+}
+
+#[test]
 fn a_missing_or_wrong_key_has_a_hint() {
     let (_sandbox, nexus) = signed_in();
     let path = nexus.path(KEY);
@@ -484,8 +496,7 @@ fn a_missing_or_wrong_key_has_a_hint() {
         ),
         (
             Some("nexus-key-1 AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\n"),
-            "copy the line of this key to [HOME]/key/session.key from a machine that has it (`nexus key show` lists its \
-             keys); if no machine has it, make another one active (`nexus key add`, `nexus key activate ID`) and",
+            "restore the right key, or run `nexus oauth start --provider work` to",
         ),
         (None, "restore the key file, or run `nexus oauth start --provider work` to"),
     ] {

@@ -68,6 +68,29 @@ fn a_server_that_says_nothing_is_temporary() {
 }
 
 #[test]
+fn a_server_that_says_nothing_does_not_hold_up_one_task_after_the_other() {
+    const TASKS: usize = 200;
+    let (proxy, fleet) = (Proxy::start(server()), Fleet::new(server(), Settings::default()));
+    fleet.host().sign_in();
+    let client = fleet.client_at(&proxy.url(&fleet.url));
+    block_on(async {
+        client.get_valid(OWNER).await.unwrap();
+        proxy.silence();
+        let tasks: Vec<_> = (0..TASKS)
+            .map(|_| {
+                let client = client.clone();
+                tokio::spawn(async move { client.get_valid(OWNER).await.map(drop) })
+            })
+            .collect();
+        for task in tasks {
+            task.await.unwrap().unwrap();
+        }
+    });
+    let attempts = proxy.messages().iter().filter(|message| **message == Message::StartUp).count();
+    assert!(attempts < TASKS / 4, "{attempts} attempts to connect, each of which takes seconds");
+}
+
+#[test]
 fn a_process_has_a_bounded_number_of_connections_and_abandoned_calls_keep_none() {
     const CONNECTIONS: usize = 10;
     let fleet = Fleet::new(server(), Settings::default());

@@ -7,10 +7,10 @@ use std::time::Duration;
 use nexus::key::Keystore;
 use nexus::sandbox::{Endpoint, Registration, Sandbox, Scripted, Settings};
 use nexus::store::{PostgresStore, PostgresUrl, SessionKey};
-use nexus::{ClientAuth, SealedSessions};
+use nexus::{ClientAuth, ErrorInfo as _, SealedSessions};
 use serde_json::json;
 
-use crate::fleet::host;
+use crate::fleet::{client, host};
 use crate::nexus::{Nexus, block_on, config, lifetime, newest, sandbox};
 use crate::server::server;
 
@@ -90,6 +90,26 @@ fn the_key_of_a_fleet_is_replaced_while_hosts_use_the_store() {
     assert_eq!(first.run(&["oauth", "token"]).ok().trim(), newest(&sandbox, "access"));
     second.write(KEY, &only_old, 0o600);
     assert_eq!(second.run(&["oauth", "token"]).code, Some(1), "the old key opens nothing any more");
+}
+
+#[test]
+fn a_program_that_runs_meanwhile_takes_a_new_key_and_forgets_a_retired_one() {
+    let sandbox = sandbox(Settings::default());
+    let url = server().database();
+    let homes = [host(&sandbox, &url, "ada")];
+    homes[0].sign_in();
+    let client = client(&sandbox, &url, homes[0].home(), nexus::now);
+    block_on(async { client.get_valid("ada").await.unwrap() });
+    let row = server().sql(&url, "SELECT encode(sealed, 'hex') FROM nexus.session");
+    let (old, _) = rotate(&homes);
+    homes[0].run(&["key", "reseal"]).ok();
+    block_on(async { client.get_valid("ada").await.unwrap() });
+    homes[0].run(&["key", "retire", &old]).ok();
+    block_on(async { client.refresh("ada").await.unwrap() });
+    // Somebody who can write to the database has the old key.
+    server().sql(&url, &format!("UPDATE nexus.session SET generation = 1, sealed = '\\x{row}'"));
+    let refused = block_on(async { client.get_valid("ada").await.unwrap_err() });
+    assert_eq!(refused.code(), "key_missing", "{refused}");
 }
 
 #[test]

@@ -34,6 +34,8 @@ struct State {
     /// The messages of the clients, since [`Proxy::interfere`] or [`Proxy::forward_all`].
     messages: Vec<Message>,
     fault: Option<(usize, Side, Fault)>,
+    /// Whether nothing is forwarded.
+    silent: bool,
     /// Whether the fault has happened.
     happened: bool,
 }
@@ -102,6 +104,11 @@ impl Proxy {
         *self.state() = State { fault: Some((at, side, fault)), ..State::default() };
     }
 
+    /// Forwards nothing more, on no connection, old or new.
+    pub(crate) fn silence(&self) {
+        *self.state() = State { silent: true, ..State::default() };
+    }
+
     /// Interferes no more.
     pub(crate) fn forward_all(&self) {
         *self.state() = State::default();
@@ -138,6 +145,9 @@ impl Proxy {
         let mut state = self.state();
         state.messages.push(message);
         self.changed.notify_all();
+        if state.silent {
+            return Some((Side::Before, Fault::Stall));
+        }
         let at = state.messages.len() - 1;
         state.fault.filter(|fault| fault.0 == at && !state.happened).map(|(_, side, fault)| (side, fault))
     }

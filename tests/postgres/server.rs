@@ -288,6 +288,6 @@ fn version(path: &Path) -> u32 {
 }
 
 /// A port of loopback that nothing listens on.
-pub(crate) fn free_port() -> u16 {
+fn free_port() -> u16 {
     TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().port()
 }

@@ -212,6 +212,13 @@ fn key_hint(error: &KeyError) -> String {
         KeyError::NotAKey { .. } | KeyError::CommandFailed { .. } => {
             "make key_command print the keys, one `ID BASE64` a line, then run the command again".into()
         }
+        KeyError::NotHere { origin, is_shared: false, .. } => {
+            let restore = match origin {
+                KeyOrigin::File(_) => "restore the right key",
+                KeyOrigin::Command(_) => "make key_command print this key too",
+            };
+            format!("{restore}, or {}", sign_in_again())
+        }
         KeyError::NotHere { origin, .. } | KeyError::ActiveNotHere { origin, .. } => format!(
             "{} (`nexus key show` lists its keys); if no machine has it, make another one active (`nexus key add`, `nexus key \
              activate ID`) and sign in again",

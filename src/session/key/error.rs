@@ -73,6 +73,8 @@ pub enum KeyError {
         id: String,
         /// Where the keys of this machine are.
         origin: KeyOrigin,
+        /// Whether other machines may have it.
+        is_shared: bool,
     },
     /// The active key of the store, which seals new values, is not on this machine.
     #[error("the store's active key `{id}` is not in {origin}")]

@@ -42,7 +42,7 @@ pub struct Keystore {
     /// The keys from the keyring and the unwrapped ones, by id. They are read once per process.
     unlocked: Arc<Mutex<BTreeMap<String, DataKey>>>,
     /// The keys that have opened a value, by id.
-    opened: Arc<Mutex<BTreeMap<String, Seal>>>,
+    opened: Arc<Mutex<BTreeMap<String, Arc<Seal>>>>,
     waiting: Arc<OnceLock<WaitFn>>,
 }
 
@@ -213,7 +213,7 @@ impl Keystore {
         Self { config: Arc::new(config), ..self.afresh() }
     }
 
-    /// This keystore without the keys that have opened values: what opens here is opened with the keys as they are now.
+    /// This keystore without the keys that have opened values: the key file is read for each value.
     pub(in crate::session) fn afresh(&self) -> Self {
         Self { opened: Arc::default(), ..self.clone() }
     }
@@ -251,12 +251,12 @@ impl Keystore {
     }
 
     /// The key with this id, if it has opened a value before. Reads no file.
-    pub(in crate::session) fn opened(&self, id: Option<&str>) -> Option<Seal> {
+    pub(in crate::session) fn opened(&self, id: Option<&str>) -> Option<Arc<Seal>> {
         self.opened.lock().unwrap_or_else(PoisonError::into_inner).get(id?).cloned()
     }
 
     pub(super) fn remember(&self, seal: Seal) {
-        self.opened.lock().unwrap_or_else(PoisonError::into_inner).insert(seal.id().to_owned(), seal);
+        self.opened.lock().unwrap_or_else(PoisonError::into_inner).insert(seal.id().to_owned(), Arc::new(seal));
     }
 
     /// Keeps the key from being moved until the file is dropped.
@@ -324,7 +324,7 @@ impl Keystore {
     }
 
     pub(super) fn not_here(&self, id: &str) -> KeyError {
-        KeyError::NotHere { id: id.to_owned(), origin: self.origin() }
+        KeyError::NotHere { id: id.to_owned(), origin: self.origin(), is_shared: self.is_shared }
     }
 
     /// There is no key file. A key that only this machine had is created again by a sign-in.
@@ -337,13 +337,19 @@ impl Keystore {
 
     /// The keys, of which `wanted` may have become known since the command was run.
     pub(super) fn keys(&self, wanted: Option<&str>) -> Result<Option<KeyFile>> {
-        match self.printed_by() {
+        let file = match self.printed_by() {
             Some(program) => {
                 let on_wait = self.on_wait(KeyWait::Keys { program });
                 self.printed.keys(wanted, &self.config, on_wait).map(Some)
             }
             None => self.key_file(),
+        }?;
+        if let Some(file) = &file {
+            // A retired key opens nothing any more.
+            let mut opened = self.opened.lock().unwrap_or_else(PoisonError::into_inner);
+            opened.retain(|id, _| file.line(id).is_some());
         }
+        Ok(file)
     }
 
     /// The lines of the key file.

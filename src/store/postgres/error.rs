@@ -62,9 +62,10 @@ fn of_server(state: &str, message: String) -> Failure {
     let class = state.get(..2).unwrap_or_default();
     let problem = match (state, class) {
         ("53300", _) => ServerProblem::TooManyConnections,
+        ("08P01", _) if has_any(&message, FULL_POOLER) => ServerProblem::TooManyConnections,
         ("42P01" | "3F000", _) => ServerProblem::NoTables,
         ("42501", _) => ServerProblem::NotPermitted(message),
-        ("08P01", _) if is_refused_by_pooler(&message) => ServerProblem::Refused(message),
+        ("08P01", _) if has_any(&message, REFUSALS_BY_POOLER) => ServerProblem::Refused(message),
         // The sign-in at the server; the name of the database.
         (_, "28" | "3D") => ServerProblem::Refused(message),
         // A lost connection; a standby; a serialization failure; a full disk; a server that starts, stops or fails over.
@@ -75,8 +76,12 @@ fn of_server(state: &str, message: String) -> Failure {
     Failure { problem, is_temporary }
 }
 
-/// What pgbouncer says, in its own words or those of the server, when it refuses a user, a password, a database or a
-/// parameter. It has one SQLSTATE for these and for outages.
+/// What pgbouncer says, in its own words or those of the server, when it or the server has no free connection. It has one
+/// SQLSTATE for everything.
+const FULL_POOLER: &[&str] =
+    &["no more connections allowed", "remaining connection slots", "too many clients", "too many connections"];
+
+/// What it says when it refuses a user, a password, a database or a parameter.
 const REFUSALS_BY_POOLER: &[&str] = &[
     "SSL required",
     "TLS required",
@@ -91,8 +96,8 @@ const REFUSALS_BY_POOLER: &[&str] = &[
     "unsupported startup parameter",
 ];
 
-fn is_refused_by_pooler(message: &str) -> bool {
-    REFUSALS_BY_POOLER.iter().any(|refusal| message.contains(refusal))
+fn has_any(message: &str, parts: &[&str]) -> bool {
+    parts.iter().any(|part| message.contains(part))
 }
 
 /// Whether the client library refused a server because its transactions are read-only.
@@ -129,6 +134,12 @@ mod tests {
             ("08P01", "server login has been failing, try again later (server_login_retry)", Unreachable),
             ("08P01", "pgbouncer cannot connect to server", Unreachable),
             ("08P01", "query_wait_timeout", Unreachable),
+            ("08P01", "no more connections allowed (max_client_conn)", |_| TooManyConnections),
+            ("08P01", "too many connections for role \"a\"", |_| TooManyConnections),
+            ("08P01", "sorry, too many clients already", |_| TooManyConnections),
+            ("08P01", "remaining connection slots are reserved for roles with the SUPERUSER attribute", |_| {
+                TooManyConnections
+            }),
             ("08006", "the connection failed", Unreachable),
             ("25006", "cannot execute UPDATE in a read-only transaction", Unreachable),
             ("40001", "could not serialize access", Unreachable),

@@ -84,8 +84,9 @@ impl PostgresStore {
     /// [`ServerProblem::NoTables`], [`ServerProblem::OlderVersion`] and [`ServerProblem::NewerVersion`], and others if the
     /// server cannot be used.
     pub async fn schema_version(&self) -> Result<i64> {
-        let found = async { schema::version(&Connections::new(&self.url).connect_in_time().await?).await };
-        let version = found.await.map_err(|failure| self.pool.error(failure))?;
+        let connections = &Connections::new(&self.url);
+        let find = |limit| async move { schema::version(&connections.connect_within(limit).await?).await };
+        let version = pool::repeated(Patience::Usual, find).await.map_err(|failure| self.pool.error(failure))?;
         schema::problem(version).map_or(Ok(version), |problem| Err(self.problem(problem)))
     }
 
@@ -96,8 +97,10 @@ impl PostgresStore {
     /// [`ServerProblem::NewerVersion`], [`ServerProblem::NotPermitted`] if the user may not do it, and others if the
     /// server cannot be used.
     pub async fn migrate(&self) -> Result<(i64, i64)> {
-        let migrated = async { schema::migrate(&mut Connections::new(&self.url).connect_in_time().await?).await };
-        let (before, after) = migrated.await.map_err(|failure| self.pool.error(failure))?;
+        let connections = &Connections::new(&self.url);
+        let migrate = |limit| async move { schema::migrate(&mut connections.connect_within(limit).await?).await };
+        let migrated = pool::repeated(Patience::Usual, migrate).await;
+        let (before, after) = migrated.map_err(|failure| self.pool.error(failure))?;
         schema::problem(after).map_or(Ok((before, after)), |problem| Err(self.problem(problem)))
     }
 

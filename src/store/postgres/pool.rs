@@ -105,22 +105,8 @@ impl Pool {
         statement: &str,
         params: &[Param<'_>],
     ) -> Result<Vec<Row>> {
-        let (limit, attempt) = patience.limits();
-        let begun = Instant::now();
-        loop {
-            let failure = match self.attempt(attempt, statement, params).await {
-                Ok(rows) => return Ok(rows),
-                Err(failure) => failure,
-            };
-            let limit = match (&failure.problem, patience) {
-                (ServerProblem::TooManyConnections, Patience::Usual) => PATIENCE_FOR_CONNECTION,
-                _ => limit,
-            };
-            if !failure.is_temporary || begun.elapsed() >= limit {
-                return Err(self.error(failure));
-            }
-            tokio::time::sleep(jitter(PAUSE.0, PAUSE.1)).await;
-        }
+        let rows = repeated(patience, |limit| self.attempt(limit, statement, params)).await;
+        rows.map_err(|failure| self.error(failure))
     }
 
     /// Runs a statement that can be repeated, and returns its only row, if there is one.
@@ -163,13 +149,40 @@ impl Pool {
         self.pool.timeout_get(&timeouts).await.map_err(|error| match error {
             PoolError::Backend(failure) => failure,
             PoolError::Timeout(TimeoutType::Wait) => Failure::temporary("all connections of this process are in use"),
-            _ => no_connection(limit),
+            _ => {
+                let failure = no_connection(limit);
+                self.pool.manager().cool_down(&failure);
+                failure
+            }
         })
     }
 
     /// The error for a caller.
     pub(super) fn error(&self, failure: Failure) -> StoreError {
         StoreError::Server { store: self.name.clone(), problem: failure.problem }
+    }
+}
+
+/// Repeats what can be repeated after a failure that may pass. `attempt` gets its time limit.
+pub(super) async fn repeated<T, F: Future<Output = std::result::Result<T, Failure>>>(
+    patience: Patience,
+    attempt: impl Fn(Duration) -> F,
+) -> std::result::Result<T, Failure> {
+    let (mut limit, attempt_limit) = patience.limits();
+    let begun = Instant::now();
+    loop {
+        let failure = match attempt(attempt_limit).await {
+            Ok(done) => return Ok(done),
+            Err(failure) => failure,
+        };
+        if let (ServerProblem::TooManyConnections, Patience::Usual) = (&failure.problem, patience) {
+            // A pooler that was told so does not answer for a while.
+            limit = PATIENCE_FOR_CONNECTION;
+        }
+        if !failure.is_temporary || begun.elapsed() >= limit {
+            return Err(failure);
+        }
+        tokio::time::sleep(jitter(PAUSE.0, PAUSE.1)).await;
     }
 }
 
@@ -203,7 +216,7 @@ impl managed::Manager for Connections {
         }
         let client = self.connect().await.inspect_err(|failure| {
             if matches!(failure.problem, ServerProblem::Unreachable(_)) {
-                *self.failed() = Some((Instant::now(), failure.clone()));
+                self.cool_down(failure);
             }
         })?;
         let version = schema::version(&client).await?;
@@ -224,9 +237,13 @@ impl Connections {
         self.failed.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Lets all tasks fail for a while as this attempt did.
+    fn cool_down(&self, failure: &Failure) {
+        *self.failed() = Some((Instant::now(), failure.clone()));
+    }
+
     /// A connection outside of any pool, to tables of any version.
-    pub(super) async fn connect_in_time(&self) -> std::result::Result<Client, Failure> {
-        let (_, limit) = Patience::Usual.limits();
+    pub(super) async fn connect_within(&self, limit: Duration) -> std::result::Result<Client, Failure> {
         tokio::time::timeout(limit, self.connect()).await.unwrap_or_else(|_| Err(no_connection(limit)))
     }
 
@@ -267,5 +284,32 @@ impl Connections {
         let statement = "SELECT source IN ('client', 'user', 'database user') AND NOT pg_is_in_recovery()
             FROM pg_settings WHERE name = 'default_transaction_read_only'";
         client.query_typed_one(statement, &[]).await?.try_get(0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_free_connection_is_waited_for_while_a_pooler_does_not_answer() {
+        let begun = Instant::now();
+        // pgbouncer asks the server again after 15 seconds. Until then its clients wait.
+        let attempt = |limit: Duration| async move {
+            match begun.elapsed().as_secs() {
+                0 => Err(Failure { problem: ServerProblem::TooManyConnections, is_temporary: true }),
+                45.. => Ok(()),
+                _ => {
+                    tokio::time::sleep(limit).await;
+                    Err(no_connection(limit))
+                }
+            }
+        };
+        repeated(Patience::Usual, attempt).await.unwrap();
+
+        let begun = Instant::now();
+        let failure = repeated(Patience::Usual, |_| async { Err::<(), _>(Failure::temporary("down")) }).await;
+        assert!(matches!(failure.unwrap_err().problem, ServerProblem::Unreachable(_)));
+        assert!((10..12).contains(&begun.elapsed().as_secs()), "an outage gets less time");
     }
 }

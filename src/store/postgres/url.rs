@@ -142,7 +142,12 @@ impl PostgresUrl {
         let given: Config = format!("{place}?{}", passed.join("&")).parse().map_err(|_| PostgresUrlError::Malformed)?;
         let mut config = with_hosts(given)?;
         config.ssl_mode(match sslmode.as_deref() {
-            _ if is_socket(&config) => SslMode::Disable,
+            // libpq ignores it there, too.
+            None | Some("allow" | "disable" | "prefer" | "require" | "verify-ca" | "verify-full")
+                if is_socket(&config) =>
+            {
+                SslMode::Disable
+            }
             None | Some("verify-full") => SslMode::Require,
             Some("disable") if is_local(&config) => SslMode::Disable,
             Some("disable") => return Err(PostgresUrlError::PlainText),
@@ -272,6 +277,8 @@ mod tests {
             ("postgres://%2Frun%2Fpg:5433/n?sslmode=disable", Ok((Disable, "postgres:///run/pg:5433/n"))),
             ("postgres:///n?host=/run/pg&port=5433", Ok((Disable, "postgres:///run/pg:5433/n"))),
             ("postgres://h/n?port=5433", Err(Malformed)),
+            ("postgres:///n?host=/run/pg&sslmode=require", Ok((Disable, "postgres:///run/pg:5432/n"))),
+            ("postgres:///n?host=/run/pg&sslmode=no", value("sslmode")),
             ("postgres:///n", Ok((Disable, "postgres:///var/run/postgresql:5432/n"))),
             ("postgres://a,b:2/n?target_session_attrs=read-write", Ok((Require, "postgres://a:5432,b:2/n"))),
             ("postgres://h/n?sslrootcert=/etc/ca.pem&application_name=x", Ok((Require, "postgres://h:5432/n"))),
