@@ -3,6 +3,7 @@
 //! A command is run without a shell. Its standard input is empty, its standard error is that of this process, and it does
 //! not inherit the environment variables that hold secrets.
 
+use std::fmt;
 use std::process::Stdio;
 use std::time::Duration;
 
@@ -11,8 +12,8 @@ use zeroize::Zeroizing;
 
 use crate::invisible;
 
-/// A command that prints a secret.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// A command that prints a secret. Its `Debug` output shows the program without the arguments.
+#[derive(Clone, PartialEq, Eq)]
 pub struct CredentialCommand {
     /// The program and its arguments.
     pub words: Vec<String>,
@@ -53,6 +54,16 @@ pub enum CommandError {
     /// The output has several lines.
     #[error("prints more than one line")]
     SeveralLines,
+}
+
+impl fmt::Debug for CredentialCommand {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CredentialCommand")
+            .field("program", &self.program())
+            .field("hidden_variables", &self.hidden_variables)
+            .field("time_limit", &self.time_limit)
+            .finish_non_exhaustive()
+    }
 }
 
 impl CredentialCommand {
@@ -118,6 +129,12 @@ mod tests {
             hidden_variables: vec!["PATH".into()],
             time_limit: Duration::from_secs(30),
         }
+    }
+
+    #[test]
+    fn debug_output_has_no_arguments() {
+        let shown = format!("{:?}", command(&["vault", "--pin=4711"]));
+        assert!(shown.contains("vault") && !shown.contains("4711"), "{shown}");
     }
 
     #[tokio::test]
