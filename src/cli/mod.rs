@@ -16,6 +16,7 @@ mod error;
 mod examples;
 mod findings;
 pub(crate) mod history;
+mod listen_address;
 mod local_proxy;
 mod local_time;
 #[cfg(test)]
