@@ -24,6 +24,7 @@ mod man;
 pub(crate) mod markdown;
 pub(crate) mod nearest;
 mod paths;
+mod program;
 pub(crate) mod question;
 mod quoted;
 pub(crate) mod session;
