@@ -1,6 +1,7 @@
 //! `nexus doctor`: each prepared fault is found, with its cure.
 
 use std::fs;
+use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt as _;
 use std::process::Command;
 
@@ -305,6 +306,19 @@ fn a_proxy_that_leads_nowhere_is_found_though_loopback_bypasses_it() {
     let output = nexus.run(&["doctor"]);
     assert!(output.code == Some(75) && output.stdout.contains("the proxy 127.0.0.1:1"), "{output}");
     assert_eq!(found(&nexus, &["--offline"]), (vec![], 0));
+}
+
+#[test]
+fn a_proxy_that_does_not_answer_is_named() {
+    let (_sandbox, mut nexus) = signed_in();
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let proxy = silent.local_addr().unwrap();
+    nexus.set("HTTPS_PROXY", &format!("http://{proxy}"));
+    nexus.set("NO_PROXY", "localhost");
+    nexus.configure("default = 'far'\n[provider.far]\napi_url = 'https://api.invalid'\ntoken_command = ['true']\n");
+    let output = nexus.run(&["doctor"]);
+    let told = format!("cannot reach api.invalid: through the proxy {proxy}: ");
+    assert!(output.stdout.contains(&told), "{output}");
 }
 
 #[test]
