@@ -16,6 +16,7 @@ mod error;
 mod examples;
 mod findings;
 pub(crate) mod history;
+mod listen_address;
 mod local_proxy;
 mod local_time;
 #[cfg(test)]
@@ -23,6 +24,7 @@ mod man;
 pub(crate) mod markdown;
 pub(crate) mod nearest;
 mod paths;
+mod program;
 pub(crate) mod question;
 mod quoted;
 pub(crate) mod session;

@@ -2,8 +2,19 @@
 
 /// A word as it is typed in a shell, with quotes where necessary.
 pub(crate) fn quoted(word: &str) -> String {
-    let plain = !word.is_empty() && word.chars().all(|c| c.is_alphanumeric() || "-_./".contains(c));
-    if plain { word.to_owned() } else { format!("'{}'", word.replace('\'', "'\\''")) }
+    if !word.is_empty() && word.chars().all(|c| c.is_alphanumeric() || "-_./".contains(c)) {
+        return word.to_owned();
+    }
+    let inside = word.chars().fold(String::new(), |mut typed, c| {
+        match c {
+            '\'' => typed.push_str(r"'\''"),
+            // fish alone reads a backslash between quotes. On Windows it separates folders.
+            '\\' if !cfg!(windows) => typed.push_str(r"'\\'"),
+            c => typed.push(c),
+        }
+        typed
+    });
+    format!("'{inside}'")
 }
 
 #[cfg(test)]
@@ -16,5 +27,7 @@ mod tests {
         assert_eq!(quoted("/home/ada/my files"), "'/home/ada/my files'");
         assert_eq!(quoted("it's"), r"'it'\''s'");
         assert_eq!(quoted(""), "''");
+        #[cfg(not(windows))]
+        assert_eq!(quoted(r"a\'b"), r"'a'\\''\''b'");
     }
 }

@@ -76,7 +76,11 @@ impl Client {
         };
         let secrets = Redactor::default();
         let sent = tokio::time::timeout(TIME_LIMIT, route.send(request, &secrets)).await;
-        let silent = || SendError::MaybeSent(format!("no answer within {} seconds", TIME_LIMIT.as_secs()));
+        let silent = || {
+            let proxy = self.http.proxy_address(url).ok().flatten();
+            let through = proxy.map(|(host, port)| format!("through the proxy {host}:{port}: ")).unwrap_or_default();
+            SendError::MaybeSent(format!("{through}no answer within {} seconds", TIME_LIMIT.as_secs()))
+        };
         let response = sent.unwrap_or_else(|_| Err(silent())).map_err(|error| error.at(url))?;
         let header = |name| response.headers().get(name).and_then(|value| value.to_str().ok());
         Ok(Reached {

@@ -38,6 +38,10 @@ const KEEPALIVE_RETRIES: u32 = 3;
 #[cfg(target_os = "linux")]
 const USER_TIMEOUT: Duration = Duration::from_secs(30);
 
+/// The most bytes that a connection reads ahead of who uses them, and the longest head of a response. hyper's own limit
+/// is 408 KiB, of which a proxied response whose reader is slow would hold several.
+const READ_BYTES: usize = 64 * 1024;
+
 type BoxError = Box<dyn Error + Send + Sync>;
 
 /// A connection to a server or to the proxy, in TLS if the proxy's URL is https.
@@ -73,6 +77,7 @@ impl Connections {
         // Closes connections that are idle for 90 seconds. A request that finds its connection closed before a byte of it was
         // written is sent on another one: hyper's default.
         builder.pool_timer(TokioTimer::new());
+        builder.http1_max_buf_size(READ_BYTES);
         Self { client: builder.build(connector) }
     }
 

@@ -1,8 +1,10 @@
 //! Errors of an HTTP request.
 
 use std::fmt;
+use std::time::Duration;
 
 use crate::error_info::{ErrorClass, ErrorInfo};
+use crate::time;
 
 pub(super) type Result<T> = std::result::Result<T, HttpError>;
 
@@ -136,6 +138,21 @@ pub enum CertificateProblem {
     UnknownIssuer,
     /// It is the certificate of a certificate authority, which a server must not use (RFC 5280, section 4.2.1.9).
     AuthorityCertificate,
+    /// It has expired, if this machine's clock is right.
+    Expired {
+        /// How long ago.
+        since: Duration,
+    },
+    /// It is not valid yet, if this machine's clock is right.
+    NotYetValid {
+        /// How long it will take.
+        until: Duration,
+    },
+    /// It is for another host.
+    WrongHost {
+        /// The hosts that it is for.
+        hosts: Vec<String>,
+    },
     /// Anything else, in the words of the TLS library.
     Other(String),
 }
@@ -147,9 +164,22 @@ impl fmt::Display for CertificateProblem {
             Self::AuthorityCertificate => {
                 f.write_str("it presents a certificate authority's own certificate instead of a server certificate")
             }
+            Self::Expired { since } => write!(f, "its certificate expired {} ago", span(*since)),
+            Self::NotYetValid { until } => write!(f, "its certificate is not valid before {} from now", span(*until)),
+            Self::WrongHost { hosts } => match &hosts[..] {
+                [] => f.write_str("its certificate is for no host"),
+                [first, second, third, _, ..] => {
+                    write!(f, "its certificate is for other hosts ({first}, {second}, {third} and more)")
+                }
+                hosts => write!(f, "its certificate is for another host ({})", hosts.join(", ")),
+            },
             Self::Other(problem) => write!(f, "its certificate is invalid: {problem}"),
         }
     }
+}
+
+fn span(duration: Duration) -> String {
+    time::span(i64::try_from(duration.as_secs()).unwrap_or(i64::MAX))
 }
 
 impl ErrorInfo for HttpError {

@@ -7,7 +7,7 @@ use hyper::Uri;
 use hyper::header::HeaderValue;
 use hyper_util::client::proxy::matcher::{Intercept, Matcher};
 use percent_encoding::percent_decode_str;
-use url::Position;
+use url::{ParseError, Position};
 
 use super::error::{HttpError, Result};
 use crate::invisible;
@@ -127,6 +127,12 @@ impl Proxy {
     fn parse(variable: &'static str, value: &str) -> Result<Self> {
         let unusable = |reason: String| HttpError::UnusableProxy { variable: variable.into(), reason };
         let with_scheme = if value.contains("://") { value.to_owned() } else { format!("http://{value}") };
+        // A password may hold anything, so the port is looked for behind it.
+        let address = with_scheme.rsplit(['@', '/']).find(|part| !part.is_empty()).unwrap_or_default();
+        let has_port = address.matches(':').count() == 1;
+        if has_port && Url::parse(&format!("http://{address}")) == Err(ParseError::InvalidPort) {
+            return Err(unusable("the port is not a number from 0 to 65535".into()));
+        }
         let url = Url::parse(&with_scheme).ok().filter(|url| url.host_str().is_some_and(|host| !host.is_empty()));
         // A special character ends the host and the port, so that a part of the password would be looked up and told.
         let cut = url.as_ref().map_or(value, |url| &url[Position::BeforePath..]).contains('@');

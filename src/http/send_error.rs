@@ -2,9 +2,11 @@
 
 use std::error::Error;
 use std::io;
+use std::time::Duration;
 
 use hyper_util::client::legacy;
 use rustls::AlertDescription;
+use rustls::pki_types::UnixTime;
 
 use super::connections::ProxyError;
 use super::error::{CertificateProblem, HttpError, ProxyRefusal};
@@ -194,14 +196,31 @@ fn ended_early(error: &(dyn Error + 'static)) -> bool {
 }
 
 fn certificate_problem(certificate: &rustls::CertificateError) -> CertificateProblem {
+    let between =
+        |earlier: &UnixTime, later: &UnixTime| Duration::from_secs(later.as_secs().saturating_sub(earlier.as_secs()));
     match certificate {
         rustls::CertificateError::UnknownIssuer => CertificateProblem::UnknownIssuer,
+        rustls::CertificateError::ExpiredContext { time, not_after } => {
+            CertificateProblem::Expired { since: between(not_after, time) }
+        }
+        rustls::CertificateError::NotValidYetContext { time, not_before } => {
+            CertificateProblem::NotYetValid { until: between(time, not_before) }
+        }
+        rustls::CertificateError::NotValidForNameContext { presented, .. } => {
+            CertificateProblem::WrongHost { hosts: presented.iter().map(|name| host_of(name)).collect() }
+        }
         // rustls has no variant of its own for it.
         certificate if certificate.to_string().contains("CaUsedAsEndEntity") => {
             CertificateProblem::AuthorityCertificate
         }
         certificate => CertificateProblem::Other(clean::clean(&certificate.to_string())),
     }
+}
+
+/// A name of a certificate, which rustls writes as `DnsName("id.example.com")`.
+fn host_of(name: &str) -> String {
+    let quoted = name.split_once('"').and_then(|(_, rest)| rest.split_once('"')).map(|(host, _)| host);
+    clean::clean(quoted.unwrap_or(name))
 }
 
 /// What is wrong with the server's certificate, if that is the reason.

@@ -2,7 +2,7 @@
 //!
 //! hyper answers malformed requests without calling the service.
 
-use std::io;
+use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -67,12 +67,27 @@ impl<S: Read + Unpin> Read for HardenedStream<S> {
 }
 
 impl<S: Write + Unpin> Write for HardenedStream<S> {
-    // hyper uses `poll_write_vectored` only if `is_write_vectored` is true.
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         match self.idle.load(Ordering::Relaxed) {
             true => self.refuse(cx, bytes),
             false => Pin::new(&mut self.stream).poll_write(cx, bytes),
         }
+    }
+
+    // A stream that writes only one slice at a time makes hyper copy every chunk of a body.
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        slices: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        match self.idle.load(Ordering::Relaxed) {
+            true => self.refuse(cx, &slices.iter().flat_map(|slice| &**slice).copied().collect::<Vec<_>>()),
+            false => Pin::new(&mut self.stream).poll_write_vectored(cx, slices),
+        }
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

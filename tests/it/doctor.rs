@@ -1,13 +1,16 @@
 //! `nexus doctor`: each prepared fault is found, with its cure.
 
 use std::fs;
+use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt as _;
+use std::process::Command;
 
 use nexus::sandbox::{Endpoint, Sandbox, Scripted, Settings};
 use serde_json::{Value, json};
 
 use crate::nexus::{Nexus, config, lifetime, sandbox};
 use crate::stored::Stored;
+use crate::trust::{STRANGER, by_root, run_as_stranger, skipped};
 
 /// The reasons of all findings, and the exit code.
 fn found(nexus: &Nexus, words: &[&str]) -> (Vec<String>, i32) {
@@ -306,6 +309,19 @@ fn a_proxy_that_leads_nowhere_is_found_though_loopback_bypasses_it() {
 }
 
 #[test]
+fn a_proxy_that_does_not_answer_is_named() {
+    let (_sandbox, mut nexus) = signed_in();
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let proxy = silent.local_addr().unwrap();
+    nexus.set("HTTPS_PROXY", &format!("http://{proxy}"));
+    nexus.set("NO_PROXY", "localhost");
+    nexus.configure("default = 'far'\n[provider.far]\napi_url = 'https://api.invalid'\ntoken_command = ['true']\n");
+    let output = nexus.run(&["doctor"]);
+    let told = format!("cannot reach api.invalid: through the proxy {proxy}: ");
+    assert!(output.stdout.contains(&told), "{output}");
+}
+
+#[test]
 fn faults_of_the_environment_are_found() {
     let (_sandbox, mut nexus) = signed_in();
     nexus.set("ANTHROPIC_API_KEY", "k");
@@ -352,4 +368,38 @@ fn variables_over_the_file_are_found() {
     nexus.set("CLAUDE_CODE_CLIENT_ID", "of-the-file");
     nexus.set("CLAUDE_CODE_REDIRECT_URI", "");
     assert_found(&nexus, &["--offline"], "not_signed_in", 4);
+}
+
+/// Files of another user's, such as those of a `sudo nexus`.
+#[test]
+fn files_that_the_user_cannot_open_are_found() {
+    let test = "files_that_the_user_cannot_open_are_found";
+    if !by_root(test) {
+        return;
+    }
+    let (_sandbox, nexus) = signed_in();
+    let mut chown = Command::new("chown");
+    chown.arg("-R").arg(STRANGER.to_string()).arg(nexus.home());
+    assert!(chown.status().unwrap().success());
+    let healthy = run_as_stranger(&nexus, &["doctor", "--offline"]);
+    if healthy.stderr.contains("failed to execute") {
+        return skipped(test, "other users cannot run the program here");
+    }
+    assert_output!(healthy, 0, stdout: "", stderr: "");
+    let lock = fs::read_dir(nexus.path("state/locks")).unwrap().next().unwrap().unwrap().file_name();
+    let lock = format!("state/locks/{}", lock.to_str().unwrap());
+    for (name, problem) in [
+        ("data/sessions.db", "you cannot write to [HOME]/data/sessions.db"),
+        (&lock, &*format!("you cannot write to [HOME]/{lock}")),
+        ("key/session.key", "[HOME]/key/session.key: Permission denied (os error 13)"),
+    ] {
+        let open = if name.ends_with(".db") { 0o400 } else { 0o000 };
+        mode(&nexus, name, open);
+        let cure = format!("  make sure that you own it, and run `chmod 600 [HOME]/{name}`\n");
+        assert_output!(
+            run_as_stranger(&nexus, &["doctor", "--offline"]), 1,
+            stdout: format!("{problem}\n{cure}"), stderr: ""
+        );
+        mode(&nexus, name, 0o600);
+    }
 }

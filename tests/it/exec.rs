@@ -1,5 +1,6 @@
 //! `nexus exec`: a program uses the session without seeing the token.
 
+use std::collections::BTreeSet;
 use std::io::{BufRead as _, BufReader};
 use std::process::Command;
 
@@ -98,7 +99,7 @@ fn the_networks_proxy_is_not_asked_for_loopback() {
 
 #[test]
 fn the_exit_code_is_the_programs() {
-    let (sandbox, nexus) = signed_in(Settings::default(), "");
+    let (sandbox, mut nexus) = signed_in(Settings::default(), "");
     for (script, code) in
         [("exit 0", 0), ("exit 7", 7), ("exit 255", 255), ("kill -TERM $$", 143), ("kill -KILL $$", 137)]
     {
@@ -110,6 +111,14 @@ fn the_exit_code_is_the_programs() {
     for path in [nexus.path("not-a-program"), nexus.home().to_owned()] {
         let output = nexus.run(&["exec", "--", path.to_str().unwrap()]);
         assert_eq!(output.code, Some(126), "{output}");
+    }
+    nexus.write("tool", "#!/nowhere/python\n", 0o755);
+    nexus.set("PATH", &nexus.home().display().to_string());
+    for program in ["tool", nexus.path("tool").to_str().unwrap()] {
+        let output = nexus.run(&["exec", "--", program]);
+        let told = format!("error: cannot run `{program}`: the interpreter in its first line does not exist\n")
+            .replace(nexus.home().to_str().unwrap(), "[HOME]");
+        assert!(output.code == Some(126) && output.stderr.starts_with(&told), "{output}");
     }
     for words in [&["exec"][..], &["exec", "--"], &["exec", "true"], &["exec", "--unknown", "--", "true"]] {
         assert_eq!(nexus.run(words).code, Some(2), "{words:?}");
@@ -128,7 +137,7 @@ fn stdin_stdout_and_arguments_are_the_programs() {
 
 /// Starts a program that prints which signals it gets, and waits until it is ready.
 fn listening(nexus: &Nexus) -> (std::process::Child, impl FnMut() -> String) {
-    let script = "for signal in HUP INT QUIT TERM USR1 USR2; do trap \"echo $signal\" $signal; done
+    let script = "for signal in HUP INT QUIT TERM USR1 USR2 WINCH; do trap \"echo $signal\" $signal; done
         echo ready; while :; do read -r line || exit 3; [ \"$line\" = end ] && exit 5; done";
     let mut command = nexus.command(&["exec", "--", "/bin/bash", "-c", script]);
     let mut child = command.stdin(std::process::Stdio::piped()).spawn().unwrap();
@@ -151,6 +160,16 @@ fn signals_of_other_processes_reach_the_program() {
         signal(child.id(), name);
         assert_eq!(line(), name);
     }
+    // bash tells of a new size of the terminal only when another signal ends its wait.
+    signal(child.id(), "WINCH");
+    let told = ["USR1", "USR2"].map(|name| {
+        signal(child.id(), name);
+        line()
+    });
+    assert_eq!(
+        BTreeSet::from_iter(told.into_iter().chain([line()])),
+        BTreeSet::from(["USR1", "USR2", "WINCH"].map(String::from))
+    );
     child.stdin.take().unwrap().write_all(b"end\n").unwrap();
     assert_eq!(nexus.finish(child).code, Some(5));
 }

@@ -2,13 +2,14 @@
 
 use std::fs;
 use std::io::{Read as _, Write as _};
+use std::net::{TcpListener, TcpStream};
 use std::process::{Child, Command};
 use std::thread;
 
 use nexus::sandbox::{Endpoint, Gate, Piece, Scripted, Settings};
 
 use crate::chat::{delta, signed_in, stop, stop_reason};
-use crate::nexus::{Nexus, sandbox};
+use crate::nexus::{Nexus, config, sandbox};
 use crate::proxy::Proxy;
 
 const MIB: usize = 1024 * 1024;
@@ -271,4 +272,52 @@ fn a_proxy_passes_bodies_on_as_they_come() {
     });
     assert_eq!(sandbox.requests_to(Endpoint::Messages).len(), 7);
     assert!(peak_of(proxy.child()) < base + LENGTH / 4, "{base} and {} bytes", peak_of(proxy.child()));
+}
+
+/// The memory that the proxy holds for a program that reads nothing: what both of its connections buffer.
+#[test]
+fn programs_that_read_nothing_take_little_memory_of_a_proxy() {
+    const PROGRAMS: usize = 48;
+    /// Less than half of what hyper's own limits would allow.
+    const EACH: usize = MIB / 2;
+
+    let server = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = server.local_addr().unwrap();
+    let (sandbox, nexus) = Nexus::signed_in(Settings::default());
+    let api = |url: &str| format!("api_url = \"{url}\"");
+    nexus.configure(&config(&sandbox, "").replace(&api(&sandbox.origin()), &api(&format!("http://{address}"))));
+    nexus.sign_in();
+    let proxy = Proxy::start(&nexus, &[]);
+    let bearer = format!("authorization: Bearer {}", proxy.key);
+    let ask = || {
+        let mut program = proxy.connect();
+        program.write_all(&proxy.request("GET /v1/models", &[&bearer], b"")).unwrap();
+        let (mut api, _) = server.accept().unwrap();
+        assert!(api.read(&mut [0; 4_096]).unwrap() > 0);
+        api.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 1000000000\r\n\r\n").unwrap();
+        api.set_nonblocking(true).unwrap();
+        (program, api)
+    };
+    let piece = vec![b'x'; MIB];
+    // Whether an API could still write something.
+    let fill = |mut api: &TcpStream| {
+        let mut is_written = false;
+        while api.write(&piece).is_ok() {
+            is_written = true;
+        }
+        is_written
+    };
+    let mut open = vec![ask()];
+    let base = peak_of(proxy.child());
+    open.extend((1..PROGRAMS).map(|_| ask()));
+    loop {
+        let filled = open.iter().filter(|(_, api)| fill(api)).count();
+        // By its answer, the proxy has read what it reads.
+        assert_eq!(proxy.send_as_is("GET /v1/models", &[], b"").status, 401);
+        if filled == 0 {
+            break;
+        }
+    }
+    let peak = peak_of(proxy.child());
+    assert!(peak < base + PROGRAMS * EACH, "{base} and {peak} bytes");
 }

@@ -428,6 +428,9 @@ fn what_cannot_be_served_is_told_before_it_listens() {
         let is_told = output.stderr.contains("--listen") && output.stderr.contains(address);
         assert!(output.code == Some(2) && is_told, "{address}: {output}");
     }
+    let output = nexus.run(&["proxy", "--listen", "ada:secret@127.0.0.1:8080", "--json"]);
+    assert!(output.code == Some(2) && output.stderr.starts_with("error: --listen takes a host"), "{output}");
+    assert!(!output.to_string().contains("secret"), "{output}");
     for (name, told) in [
         ("nofolder/k", "its folder does not exist\n  run `mkdir -p [HOME]/nofolder`"),
         (

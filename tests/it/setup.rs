@@ -10,13 +10,18 @@ use serde_json::Value;
 
 use crate::nexus::{Nexus, Output, newest};
 
-/// Runs a printed line in a shell, without the home that the printing had.
+/// Runs a printed line in bash, without the home that the printing had. Programs in the home are found.
 fn shell(nexus: &Nexus, line: &str) -> Output {
-    let mut bash = Command::new("/bin/bash");
-    bash.args(["--noprofile", "--norc", "-c", line]);
-    let mut bash = nexus.prepared(bash);
-    bash.env_remove("NEXUS_HOME").env("PATH", "/usr/local/bin:/usr/bin:/bin");
-    nexus.finish(bash.spawn().unwrap())
+    shell_in(nexus, "/bin/bash", line)
+}
+
+fn shell_in(nexus: &Nexus, shell: &str, line: &str) -> Output {
+    let mut command = Command::new(shell);
+    command.args(["-c", line]);
+    let mut command = nexus.prepared(command);
+    let path = format!("{}:/usr/local/bin:/usr/bin:/bin", nexus.home().display());
+    command.env_remove("NEXUS_HOME").env("PATH", path);
+    nexus.finish(command.spawn().unwrap())
 }
 
 fn printed(nexus: &Nexus, words: &[&str]) -> String {
@@ -96,8 +101,7 @@ fn llm_runs_with_the_key_of_its_plug_in() {
     nexus.write("llm", "#!/bin/sh\necho \"$ANTHROPIC_BASE_URL ${#ANTHROPIC_API_KEY} $*\"\n", 0o755);
     let text = printed(&nexus, &["llm"]);
     let function = lines(&text)[0].to_owned();
-    let path = nexus.home().display().to_string();
-    let output = shell(&nexus, &format!("PATH={path}:$PATH; {function}; llm -m model 'a  b'"));
+    let output = shell(&nexus, &format!("{function}; llm -m model 'a  b'"));
     assert!(output.code == Some(0) && output.stdout.starts_with("http://127.0.0.1:"), "{output}");
     assert!(output.stdout.ends_with(" 43 -m model a  b\n"), "{output}");
     assert_works(&sandbox, &nexus, &text);
@@ -114,4 +118,43 @@ fn programs_with_an_sdk_and_curl_reach_the_api() {
     assert!(shell(&nexus, &exec).ok().starts_with("http://127.0.0.1:"), "{text}");
     assert_eq!(sandbox.requests_to(Endpoint::Models).len(), 2, "one at the sign-in");
     assert_works(&sandbox, &nexus, &text);
+}
+
+/// A folder with everything that a shell reads within or without quotes.
+#[test]
+fn the_lines_run_as_printed_whatever_the_home_is_called() {
+    const ODD: &str = "o'dd \"home\" $HOME `x` \u{fc}n\u{ef}\\\\ \\'b";
+
+    let (sandbox, nexus) = Nexus::signed_in_with(Settings::default(), "dialect = \"openai\"");
+    let home = nexus.path(ODD);
+    fs::create_dir(&home).unwrap();
+    for name in ["config.toml", "data", "state", "key"] {
+        fs::rename(nexus.path(name), home.join(name)).unwrap();
+    }
+    nexus.write("llm", "#!/bin/sh\necho \"$OPENAI_BASE_URL ${#OPENAI_API_KEY} $*\"\n", 0o755);
+    nexus.write("python", "#!/bin/sh\necho \"${#OPENAI_API_KEY} $*\"\n", 0o755);
+    let place =
+        |text: String| text.replace("[HOME]", nexus.home().to_str().unwrap()).replace("[ORIGIN]", &sandbox.origin());
+    let shells = ["/bin/bash", "/bin/sh", "/usr/bin/zsh", "/usr/bin/fish"];
+    for program in ["codex", "llm", "sdk"] {
+        let text = nexus.finish(nexus.command(&["setup", program]).env("NEXUS_HOME", &home).spawn().unwrap());
+        let text = place(text.ok());
+        // A proxy would not end.
+        for line in lines(&text).into_iter().filter(|line| !line.contains(" proxy ")) {
+            for shell in shells.into_iter().filter(|shell| Path::new(shell).exists()) {
+                // What the text names for some shells only.
+                let is_for = |names: &[&str]| names.iter().any(|name| shell.ends_with(name));
+                let call = match line.split_once([' ', '(']).unwrap().0 {
+                    "llm" if is_for(&["/bash", "/zsh"]) => format!("{line}; llm a"),
+                    "curl" if is_for(&["/bash", "/zsh"]) => line.to_owned(),
+                    "env" => line.to_owned(),
+                    _ => continue,
+                };
+                let output = shell_in(&nexus, shell, &call);
+                let told = ["works\n", " 43 a\n", "43 app.py\n", "sandbox-large"];
+                let is_done = output.code == Some(0) && told.iter().any(|told| output.stdout.contains(told));
+                assert!(is_done, "{shell}: {call}\n{output}");
+            }
+        }
+    }
 }

@@ -12,7 +12,7 @@ use nexus::sandbox::{Sandbox, Settings};
 use crate::nexus::{Nexus, Output, config, sandbox};
 
 /// A user id that no system uses.
-const STRANGER: u32 = 54_321;
+pub(crate) const STRANGER: u32 = 54_321;
 
 /// A command that reads the configuration and needs no session.
 const READ: &[&str] = &["key", "show"];
@@ -23,12 +23,12 @@ fn mode(path: &Path, mode: u32) {
 }
 
 /// Reports a test that cannot run here. The harness hides the output of a test that passes.
-fn skipped(test: &str, why: &str) {
+pub(crate) fn skipped(test: &str, why: &str) {
     std::io::Write::write_all(&mut std::io::stderr(), format!("SKIPPED: {test}: {why}\n").as_bytes()).unwrap();
 }
 
 /// Whether files of other users can be made here.
-fn by_root(test: &str) -> bool {
+pub(crate) fn by_root(test: &str) -> bool {
     let root = rustix::process::geteuid().is_root();
     if !root {
         skipped(test, "it needs root, to make files of another user");
@@ -284,7 +284,7 @@ fn an_access_control_list_is_no_own_group() {
 }
 
 /// Runs the program as another user.
-fn run_as_stranger(nexus: &Nexus, words: &[&str]) -> Output {
+pub(crate) fn run_as_stranger(nexus: &Nexus, words: &[&str]) -> Output {
     let id = STRANGER.to_string();
     let before = ["setpriv", "--reuid", &id, "--regid", &id, "--clear-groups"].map(String::from);
     nexus.run_after(&before, words)

@@ -76,6 +76,9 @@ fn examine(args: &Args, context: &Context) -> Result<Findings> {
     if is_in_files && findings.ok(folders.check_writable()).is_none() && !files::are_readable(&folders) {
         return Ok(findings);
     }
+    if is_in_files {
+        files::check_access(&folders, &mut findings);
+    }
     findings.ok(context.history()?.newest());
     let session = session::check(&client, is_broken, context, &mut findings)?;
     if !args.offline && !is_broken {

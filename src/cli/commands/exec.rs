@@ -13,6 +13,7 @@ use crate::cli::completion::candidates;
 use crate::cli::context::{Context, runtime};
 use crate::cli::error::CliError;
 use crate::cli::local_proxy::{bind, new_key};
+use crate::cli::program;
 use crate::cli::terminal::{Signals, child};
 use nexus::{Client, Freshness};
 
@@ -96,9 +97,15 @@ fn command(args: &Args, environment: &ChildEnvironment, context: &Context) -> Co
 }
 
 fn failed(args: &Args, error: &std::io::Error) -> CliError {
-    let command = args.command.first().map(|program| program.to_string_lossy().into_owned()).unwrap_or_default();
+    let program = args.command.first().map(OsString::as_os_str).unwrap_or_default();
+    let command = program.to_string_lossy().into_owned();
     match error.kind() {
-        std::io::ErrorKind::NotFound => CliError::CommandNotFound { command },
+        std::io::ErrorKind::NotFound if program::find(program).is_none() => CliError::CommandNotFound { command },
+        // What the system found out about the program in a script's first line, it says of the script.
+        std::io::ErrorKind::NotFound => CliError::CommandNotExecutable {
+            command,
+            reason: "the interpreter in its first line does not exist".into(),
+        },
         _ => CliError::CommandNotExecutable { command, reason: error.to_string() },
     }
 }

@@ -1,7 +1,6 @@
 //! `nexus proxy`: lends the session to programs that take only a static key.
 
 use std::io::{self, Write as _};
-use std::net::Ipv6Addr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -14,6 +13,7 @@ use crate::cli::commands::Done;
 use crate::cli::completion::candidates;
 use crate::cli::context::Context;
 use crate::cli::error::{CliError, Result};
+use crate::cli::listen_address;
 use crate::cli::local_proxy::{bind, new_key};
 use crate::cli::quoted::quoted;
 use crate::cli::text::read_trusted;
@@ -40,8 +40,8 @@ pub(crate) struct Args {
     provider: Option<String>,
 
     /// Address on loopback to listen on; port 0 is any free port
-    #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:0", value_parser = parse_address)]
-    listen: Address,
+    #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:0")]
+    listen: String,
 
     /// File with the key, created with a new one if it does not exist; without it, the key is new for each run
     #[arg(long, value_name = "FILE")]
@@ -52,13 +52,9 @@ pub(crate) struct Args {
     pub(crate) json: bool,
 }
 
-#[derive(Debug, Clone)]
-struct Address {
-    host: String,
-    port: u16,
-}
-
 pub(crate) fn run(args: &Args, context: &Context) -> Done {
+    let listen = listen_address::parse(&args.listen)
+        .map_err(|problem| CliError::usage("proxy", format!("--listen {problem}")))?;
     let client = context.client(args.provider.as_deref())?;
     context.session(&client)?;
     let key = match &args.key_file {
@@ -67,7 +63,7 @@ pub(crate) fn run(args: &Args, context: &Context) -> Done {
     };
     let served = context.block_on_with_signals(async |signals| {
         let printed = key.expose().to_owned();
-        let proxy = bind(client.clone(), key, &args.listen.host, args.listen.port).await?;
+        let proxy = bind(client.clone(), key, &listen.host, listen.port).await?;
         match args.json {
             true => context.print_object(&json!({
                 "version": 1,
@@ -106,33 +102,6 @@ pub(crate) fn run(args: &Args, context: &Context) -> Done {
         Err(ended @ CliError::Interrupted(_)) => Ok(ended.exit_code()),
         served => served,
     }
-}
-
-/// `HOST:PORT`, or `HOST` for any free port.
-fn parse_address(text: &str) -> std::result::Result<Address, String> {
-    if text.parse::<Ipv6Addr>().is_ok() {
-        return Err(format!("an IPv6 address is in brackets, such as `[{text}]:8080`"));
-    }
-    // A colon before `]` belongs to an IPv6 address.
-    let (host, port) = match text.rsplit_once(':').filter(|(_, port)| !port.contains(']')) {
-        Some((host, port)) => (host, port),
-        None => (text, "0"),
-    };
-    if text.starts_with('[') && !text.contains(']') {
-        return Err("the `]` of the IPv6 address is missing, such as in `[::1]:8080`".into());
-    }
-    let is_number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-    if text.is_empty() {
-        return Err("pass a host and a port, such as `127.0.0.1:8080`".into());
-    }
-    if is_number(text) || (host.is_empty() && is_number(port)) {
-        return Err(format!("the host is missing; pass `127.0.0.1:{}`", text.trim_start_matches(':')));
-    }
-    if text.contains('/') {
-        return Err("pass a host and a port, such as `127.0.0.1:8080`, and no URL".into());
-    }
-    let port = port.parse().map_err(|_| format!("`{port}` is not a port from 0 to 65535"))?;
-    Ok(Address { host: host.to_owned(), port })
 }
 
 /// The key in a file. A file that does not exist is created with a new key.
@@ -195,35 +164,4 @@ fn create_key(path: &Path) -> Result<ProxyKey> {
     });
     let hint = "name a file in a folder that you can write to with --key-file";
     written.map(|()| key).map_err(|error| failed(format!("it cannot be created: {error}"), hint.into()))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_address_is_a_host_and_perhaps_a_port() {
-        for (text, host, port) in [
-            ("127.0.0.1:8080", "127.0.0.1", 8_080),
-            ("localhost", "localhost", 0),
-            ("[::1]:9", "[::1]", 9),
-            ("[::1]", "[::1]", 0),
-        ] {
-            let address = parse_address(text).unwrap();
-            assert_eq!((&*address.host, address.port), (host, port), "{text}");
-        }
-        for (text, told) in [
-            ("", "such as `127.0.0.1:8080`"),
-            (":0", "pass `127.0.0.1:0`"),
-            ("8080", "pass `127.0.0.1:8080`"),
-            ("::1", "such as `[::1]:8080`"),
-            ("http://127.0.0.1:0", "no URL"),
-            ("127.0.0.1:", "`` is not a port"),
-            ("127.0.0.1:http", "`http` is not a port"),
-            ("127.0.0.1:70000", "from 0 to 65535"),
-        ] {
-            let error = parse_address(text).unwrap_err();
-            assert!(error.contains(told), "{text}: {error}");
-        }
-    }
 }

@@ -209,7 +209,7 @@ fn llm(provider: &ProviderConfig, nexus: &Nexus) -> String {
         ),
     };
     format!(
-        "Put this function into the start-up file of your shell. It runs llm with the session.{needs}\n\n  \
+        "Put this function into the start-up file of bash or zsh. It runs llm with the session.{needs}\n\n  \
          llm() {{ {}; }}\n\n{}",
         nexus.exec(&run),
         check_exec(provider, nexus)

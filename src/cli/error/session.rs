@@ -1,5 +1,6 @@
 //! Hints for errors of sessions, their store and their key.
 
+use std::io::ErrorKind;
 use std::path::Path;
 
 use nexus::error::{AssertionError, DiscoveryError, HttpError, KeyError, ProviderError, SessionError};
@@ -11,6 +12,7 @@ use super::sign_in::{assertion_hint, client_hint, discovery_hint, http_hint, pro
 use super::untrusted::untrusted_hint;
 use super::{FIX_AND_REPEAT, wait_time};
 use crate::cli::config::document::header;
+use crate::cli::quoted::quoted;
 
 pub(crate) fn session_hint(error: &SessionError) -> String {
     match error {
@@ -202,10 +204,16 @@ fn take_over(origin: &KeyOrigin) -> String {
     }
 }
 
+/// The cure for a file or a folder of nexus that its user cannot open.
+pub(crate) fn own_file(path: &Path, mode: u32) -> String {
+    format!("make sure that you own it, and run `chmod {mode} {}`", quoted(&path.to_string_lossy()))
+}
+
 fn key_hint(error: &KeyError) -> String {
     let replace = |path: &Path| format!("remove {} and {}", path.display(), sign_in_again());
     match error {
         KeyError::Missing { .. } => format!("restore the key file, or {}", sign_in_again()),
+        KeyError::Unreadable { path, source } if source.kind() == ErrorKind::PermissionDenied => own_file(path, 600),
         KeyError::Unreadable { path, .. }
         | KeyError::NotAKey { origin: KeyOrigin::File(path), .. }
         | KeyError::KeyringEntryMissing { path, .. } => format!("restore the right key, or {}", replace(path)),

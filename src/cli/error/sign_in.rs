@@ -415,6 +415,13 @@ pub(crate) fn http_hint(error: &HttpError) -> String {
             "give the server a certificate that the authority has signed, and set `ca_file` or SSL_CERT_FILE to the authority's own"
                 .into()
         }
+        HttpError::Untrusted {
+            problem: CertificateProblem::Expired { .. } | CertificateProblem::NotYetValid { .. },
+            ..
+        } => "check this machine's clock with `date`; if it is right, the server needs a new certificate".into(),
+        HttpError::Untrusted { problem: CertificateProblem::WrongHost { .. }, .. } => {
+            "check the URL in config.toml; if it is right, the server needs a certificate for its host".into()
+        }
         HttpError::Untrusted { .. } => {
             "for a private authority, set `ca_file` of the provider, or SSL_CERT_FILE, to a file with its certificate; \
              otherwise fix the server's certificate, or check the URL in config.toml"
@@ -455,6 +462,12 @@ fn proxy_hint(variable: Option<&str>, refusal: &ProxyRefusal) -> String {
         }
         ProxyRefusal::PasswordRefused => {
             format!("correct them in {setting}; special characters are percent-encoded, such as %40 for @")
+        }
+        ProxyRefusal::Untrusted(CertificateProblem::Expired { .. } | CertificateProblem::NotYetValid { .. }) => {
+            "check this machine's clock with `date`; if it is right, the proxy needs a new certificate".into()
+        }
+        ProxyRefusal::Untrusted(CertificateProblem::WrongHost { .. }) => {
+            format!("correct the host in {setting}; if it is right, the proxy needs a certificate for it")
         }
         ProxyRefusal::Untrusted(_) => {
             "for a private authority, set SSL_CERT_FILE to a file with its certificate; otherwise fix the proxy's \

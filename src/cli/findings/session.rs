@@ -1,11 +1,11 @@
 //! The store, its key, and the session in it.
 
-use std::path::PathBuf;
+use std::ffi::OsStr;
 
 use super::{Finding, Findings};
 use crate::cli::context::{Context, runtime};
-use crate::cli::environment::variable;
 use crate::cli::error::{CliError, Result, run_start};
+use crate::cli::program;
 use crate::cli::session::status::Status;
 use nexus::error::ProviderError;
 use nexus::internal::time;
@@ -74,12 +74,7 @@ pub(crate) fn check(
 /// Looks for the program that prints the tokens.
 fn find_program(provider: &str, command: &TokenCommand) -> Result<()> {
     let program = command.command.words.first().map(String::as_str).unwrap_or_default();
-    let is_file = |path: PathBuf| path.is_file();
-    let is_found = match program.contains('/') {
-        true => is_file(program.into()),
-        false => variable("PATH").is_some_and(|path| std::env::split_paths(&path).any(|at| is_file(at.join(program)))),
-    };
-    if is_found {
+    if program::find(OsStr::new(program)).is_some() {
         return Ok(());
     }
     Err(CliError::Configuration {

@@ -275,8 +275,11 @@ fn an_unreachable_proxy_is_named() {
 #[test]
 fn an_unsupported_proxy_is_not_bypassed() {
     const ENCODE: &str = "special characters of the password must be percent-encoded, such as %23 for #";
+    const PORT: &str = "the port is not a number from 0 to 65535";
     let sandbox = sandbox(Settings::default());
     for (variable, value, what) in [
+        ("HTTPS_PROXY", "http://ada:hush@127.0.0.1:99999", PORT),
+        ("HTTPS_PROXY", "127.0.0.1:port/", PORT),
         ("HTTPS_PROXY", "ftp://ada:hush@127.0.0.1:1080", "ftp proxies are not supported"),
         ("all_proxy", "http://", "not a proxy URL"),
         ("https_proxy", "ada:hush:4711", "not a proxy URL"),

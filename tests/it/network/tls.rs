@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::{io, thread};
 
 use nexus::sandbox::Sandbox;
-use rcgen::{BasicConstraints, Certificate, CertificateParams, DnType, IsCa, Issuer, KeyPair};
+use rcgen::{BasicConstraints, Certificate, CertificateParams, DnType, IsCa, Issuer, KeyPair, date_time_ymd};
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::WebPkiClientVerifier;
@@ -18,6 +18,8 @@ use tokio_rustls::TlsAcceptor;
 pub(crate) struct Authority {
     issuer: Issuer<'static, KeyPair>,
     pem: String,
+    /// The years when what it issues begins and ends to be valid.
+    years: Option<(i32, i32)>,
 }
 
 impl Authority {
@@ -31,7 +33,12 @@ impl Authority {
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         let key = KeyPair::generate().unwrap();
         let pem = params.self_signed(&key).unwrap().pem();
-        Self { issuer: Issuer::new(params, key), pem }
+        Self { issuer: Issuer::new(params, key), pem, years: None }
+    }
+
+    /// Issues certificates that are valid from one new year to another.
+    pub(crate) fn between(self, from: i32, to: i32) -> Self {
+        Self { years: Some((from, to)), ..self }
     }
 
     /// Its certificate in PEM, for `SSL_CERT_FILE`.
@@ -48,7 +55,11 @@ impl Authority {
     fn issue(&self, names: &[&str]) -> (Certificate, KeyPair) {
         let key = KeyPair::generate().unwrap();
         let names: Vec<String> = names.iter().map(ToString::to_string).collect();
-        (CertificateParams::new(names).unwrap().signed_by(&key, &self.issuer).unwrap(), key)
+        let mut params = CertificateParams::new(names).unwrap();
+        if let Some((from, to)) = self.years {
+            (params.not_before, params.not_after) = (date_time_ymd(from, 1, 1), date_time_ymd(to, 1, 1));
+        }
+        (params.signed_by(&key, &self.issuer).unwrap(), key)
     }
 
     /// A server with a certificate for these names.
