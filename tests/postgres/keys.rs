@@ -355,7 +355,7 @@ fn the_keys_that_are_here_and_those_that_are_missing_are_listed() {
     grace.sign_in();
     grace.run(&["key", "activate", &old]).ok();
     let here = format!("{old}: active, seals 1 session\n");
-    ada.write(KEY, &keys(&ada).lines().next().unwrap().to_owned(), 0o600);
+    ada.write(KEY, keys(&ada).lines().next().unwrap(), 0o600);
     let shown = ada.run(&["key", "show"]);
     assert_eq!(
         shown.stdout,

@@ -111,7 +111,7 @@ impl PostgresStore {
     /// Reads a session. Without an answer, what was read lately is used.
     async fn read_or_recall(&self, key: &SessionKey) -> Result<Loaded> {
         // A remembered session can be used at once, so a server that is down gets little time.
-        let patience = if self.recent.get(key).is_some() { Patience::Short } else { Patience::Usual };
+        let patience = if self.recent.has(key) { Patience::Short } else { Patience::Usual };
         let read = self.read(key, patience).await;
         match read {
             Ok(loaded) => {

@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 use std::mem;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -30,7 +30,7 @@ struct Sessions {
 impl Recent {
     /// Keeps what was read now, or forgets the session if there is none.
     pub(super) fn keep(&self, key: &SessionKey, loaded: &Loaded) {
-        let Sessions { newer, older } = &mut *self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let Sessions { newer, older } = &mut *self.lock();
         if loaded.record.is_none() {
             newer.remove(key);
             older.remove(key);
@@ -39,19 +39,40 @@ impl Recent {
         if newer.len() >= SESSIONS / 2 && !newer.contains_key(key) {
             *older = mem::take(newer);
         }
-        newer.insert(key.clone(), (Instant::now(), loaded.clone()));
+        let now = (Instant::now(), loaded.clone());
+        match newer.get_mut(key) {
+            Some(before) => *before = now,
+            None => drop(newer.insert(key.clone(), now)),
+        }
+    }
+
+    /// Whether there is something to [`get`](Self::get).
+    pub(super) fn has(&self, key: &SessionKey) -> bool {
+        self.lock().find(key).is_some()
     }
 
     /// What was read in the last five minutes, with the server's time as it must be now, unless the access token has
     /// expired.
     pub(super) fn get(&self, key: &SessionKey) -> Option<Loaded> {
-        let Sessions { newer, older } = &*self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let (read_at, loaded) = newer.get(key).or_else(|| older.get(key))?;
+        let sessions = self.lock();
+        let (now, loaded) = sessions.find(key)?;
+        Some(Loaded { now, ..loaded.clone() })
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Sessions> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Sessions {
+    /// What can be used, and the server's time as it must be now.
+    fn find(&self, key: &SessionKey) -> Option<(i64, &Loaded)> {
+        let (read_at, loaded) = self.newer.get(key).or_else(|| self.older.get(key))?;
         let age = read_at.elapsed();
         let now = loaded.now.saturating_add_unsigned(age.as_secs());
         let is_valid = |expires_at: i64| now < expires_at;
         let session = &loaded.record.as_ref()?.session;
-        (age < MAX_AGE && session.expires_at.is_none_or(is_valid)).then(|| Loaded { now, ..loaded.clone() })
+        (age < MAX_AGE && session.expires_at.is_none_or(is_valid)).then_some((now, loaded))
     }
 }
 
