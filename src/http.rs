@@ -60,11 +60,11 @@ pub type Trace = Arc<dyn Fn(&str) + Send + Sync>;
 /// Sends requests. Creating it does no work.
 #[derive(Default)]
 pub struct Http {
-    plain: OnceLock<Connections>,
+    plain: Slot,
     /// For https, without and with the client certificate.
-    secure: [OnceLock<Connections>; 2],
+    secure: [Slot; 2],
     /// For https through the proxy, without and with the client certificate.
-    proxied: [OnceLock<Connections>; 2],
+    proxied: [Slot; 2],
     proxies: OnceLock<Proxies>,
     roots: Roots,
     authorities: OnceLock<Arc<RootCertStore>>,
@@ -79,10 +79,20 @@ pub struct Http {
     connecting: Option<Connecting>,
 }
 
+/// Connections of one kind, made when they are first needed.
+#[derive(Default)]
+struct Slot {
+    connections: OnceLock<Connections>,
+    /// Those that trust all authorities of the system. They are made, and used from then on, when a server's issuer is not
+    /// in the bundle.
+    wider: OnceLock<Connections>,
+}
+
 /// How requests to one server are sent.
 pub(crate) struct Route<'a> {
     http: &'a Http,
     connections: &'a Connections,
+    wider: &'a OnceLock<Connections>,
     proxy: Option<Proxy>,
     /// Whether the client certificate is presented to the server.
     presents: bool,
@@ -140,15 +150,15 @@ impl Http {
             (None, true) => &self.secure[usize::from(presents)],
             (None, false) => &self.plain,
         };
-        let connections = match slot.get() {
+        let connections = match slot.connections.get() {
             Some(connections) => connections,
             None => {
                 let authorities = if secure { self.authorities()? } else { RootCertStore::empty().into() };
                 let made = self.connections(proxy.as_ref(), authorities, presents)?;
-                slot.get_or_init(|| made)
+                slot.connections.get_or_init(|| made)
             }
         };
-        Ok(Route { http: self, connections, proxy, presents })
+        Ok(Route { http: self, connections, wider: &slot.wider, proxy, presents })
     }
 
     /// The host and the port of the proxy that requests to a URL go through, if there is one.
@@ -232,18 +242,21 @@ impl Route<'_> {
         }
         http.without_certificate.forget();
         // The certificate directory may contain an issuer that the bundle does not.
-        let has_more_authorities =
-            request.url().scheme() == "https" && http.roots == Roots::Bundle && http.tls.authorities().is_none();
+        let has_more_authorities = request.url().scheme() == "https"
+            && http.roots == Roots::Bundle
+            && http.tls.authorities().is_none()
+            && self.wider.get().is_none();
         let again = if has_more_authorities { request.try_clone() } else { None };
         let unsent = |error: InvalidUri| SendError::NotSent(error.to_string());
-        let mut sent = self.connections.send(request.into_hyper().map_err(unsent)?).await;
+        let connections = self.wider.get().unwrap_or(self.connections);
+        let mut sent = connections.send(request.into_hyper().map_err(unsent)?).await;
         if let (Err(error), Some(again)) = (&sent, again)
             // Nothing was sent yet.
             && is_unknown_issuer(error)
             && let Ok(all) = system_authorities(Roots::All)
-            && let Ok(connections) = http.connections(proxy.as_ref(), all, self.presents)
+            && let Ok(made) = http.connections(proxy.as_ref(), all, self.presents)
         {
-            sent = connections.send(again.into_hyper().map_err(unsent)?).await;
+            sent = self.wider.get_or_init(|| made).send(again.into_hyper().map_err(unsent)?).await;
         }
         match sent {
             Ok(response) => {

@@ -202,6 +202,9 @@ where
     stream.write_all(&request).await?;
     let mut reply = [0; 4];
     stream.read_exact(&mut reply).await?;
+    if reply[0] != 5 {
+        return Err(not_socks5());
+    }
     // RFC 1928, section 6.
     match reply[1] {
         0 => {}
@@ -231,5 +234,28 @@ async fn resolved(host: &str, port: u16) -> Result<Vec<IpAddr>> {
         Err(failed(&format!("{host} has no address")))
     } else {
         Ok(found.iter().map(|at| at.ip()).collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_reply_of_another_version_is_not_from_a_socks_5_proxy() {
+        let proxy = Proxy {
+            protocol: Protocol::Socks5h,
+            host: "127.0.0.1".into(),
+            port: 1080,
+            login: None,
+            authorization: None,
+            variable: None,
+        };
+        for (version, is_connected) in [(5, true), (4, false)] {
+            let (mut stream, mut answers) = tokio::io::duplex(1024);
+            answers.write_all(&[5, 0, version, 0, 0, 1, 0, 0, 0, 0, 0, 0]).await.unwrap();
+            let connected = connect(&mut stream, &proxy, "id.example.com", 443).await;
+            assert_eq!(connected.is_ok(), is_connected, "version {version}: {connected:?}");
+        }
     }
 }

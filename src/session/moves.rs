@@ -16,6 +16,7 @@ use super::error::SessionError;
 use super::key::KeyError;
 use super::pages::Pages;
 use super::record;
+use super::seal;
 use super::sealed::{SealedSessions, off_thread};
 use super::stored::StoreTime;
 use crate::store::{Listed, LockedSession, Place, Record, SealedSession, SessionKey, StoreError, ValueKind};
@@ -27,6 +28,9 @@ const RETRIES: u32 = 5;
 
 /// How many registered clients are read at a time.
 const CLIENTS: usize = 100;
+
+/// How long what is put in the target to recognize it is kept at most, in seconds.
+const PROBE_SECONDS: i64 = 60;
 
 /// The result of a move between stores.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -132,6 +136,10 @@ impl SealedSessions {
                 None => {}
             }
         }
+        // They would be lost if both names are of one store.
+        if !clients.is_empty() && self.is_also(target).await? {
+            return Ok(MovedSessions { clients: 0, ..moved });
+        }
         for (issuer, redirect_uri) in clients {
             self.store().delete_client(&issuer, &redirect_uri).await?;
         }
@@ -195,6 +203,19 @@ impl SealedSessions {
             }
         }
         Ok(clients)
+    }
+
+    /// Whether this store is the target under another name: what is put there is found here.
+    async fn is_also(&self, target: &Self) -> Result<bool> {
+        let (owner, probe) = ("nexus store move", seal::random()?);
+        let nobody = SessionKey { provider: owner.into(), owner: owner.into() };
+        let expires_at = target.store().load(&nobody).await?.now + PROBE_SECONDS;
+        target.store().put_pending(owner, probe, Vec::new(), expires_at).await?;
+        let is_here = self.store().take_pending(owner, probe).await?.is_some();
+        if !is_here {
+            target.store().take_pending(owner, probe).await?;
+        }
+        Ok(is_here)
     }
 
     /// These sessions do not open with the key of other ones.

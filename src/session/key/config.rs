@@ -1,5 +1,6 @@
 //! The configuration of the key that seals the sessions.
 
+use std::fmt;
 use std::path::PathBuf;
 
 use serde::Deserialize;
@@ -38,8 +39,8 @@ impl KeyBackend {
     }
 }
 
-/// Where the passphrase comes from.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// Where the passphrase comes from. The `Debug` output shows a program without its arguments.
+#[derive(Clone, PartialEq, Eq)]
 pub enum PassphraseSource {
     /// The text of a file, without the newline at its end.
     File(PathBuf),
@@ -47,8 +48,8 @@ pub enum PassphraseSource {
     Command(Vec<String>),
 }
 
-/// The configuration of the key.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+/// The configuration of the key. Its `Debug` output shows programs without their arguments.
+#[derive(Clone, Default, PartialEq, Eq)]
 pub struct KeyConfig {
     /// Where the key is kept. A key in another backend is not opened. If `None`, an existing key is used where it is,
     /// and a new one is kept in a file.
@@ -59,4 +60,41 @@ pub struct KeyConfig {
     pub command: Vec<String>,
     /// Environment variables that these programs do not inherit, such as those with secrets.
     pub hidden_variables: Vec<String>,
+}
+
+impl fmt::Debug for PassphraseSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::File(path) => f.debug_tuple("File").field(path).finish(),
+            Self::Command(words) => f.debug_tuple("Command").field(&words.first()).finish(),
+        }
+    }
+}
+
+impl fmt::Debug for KeyConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("KeyConfig")
+            .field("backend", &self.backend)
+            .field("passphrase", &self.passphrase)
+            .field("program", &self.command.first())
+            .field("hidden_variables", &self.hidden_variables)
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn debug_output_has_no_arguments() {
+        let command = |name: &str| vec![name.to_owned(), "--pin=4711".to_owned()];
+        let config = KeyConfig {
+            passphrase: Some(PassphraseSource::Command(command("pass"))),
+            command: command("vault"),
+            ..KeyConfig::default()
+        };
+        let shown = format!("{config:?}");
+        assert!(shown.contains("pass") && shown.contains("vault") && !shown.contains("4711"), "{shown}");
+    }
 }

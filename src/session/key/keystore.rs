@@ -376,23 +376,24 @@ impl Keystore {
 
     /// Reads the key of a line.
     pub(super) fn unlock(&self, line: &KeyLine) -> Result<DataKey> {
-        let id = match line {
-            KeyLine::Named(_, key) | KeyLine::Plain(key) => return Ok(key.clone()),
-            KeyLine::Keyring(id) => id,
-            KeyLine::Wrapped(wrapped) => &wrapped.id,
-        };
+        match line {
+            KeyLine::Named(_, key) | KeyLine::Plain(key) => Ok(key.clone()),
+            KeyLine::Keyring(id) => self.unlock_once(id, || self.load_from_keyring(id)),
+            KeyLine::Wrapped(wrapped) => self.unlock_once(&wrapped.id, || {
+                let key = wrapped.unwrap(&self.passphrase()?);
+                key.ok_or_else(|| KeyError::WrongPassphrase { path: self.path.clone() })
+            }),
+        }
+    }
+
+    /// The key with this id, unlocked before or now.
+    fn unlock_once(&self, id: &str, unlock: impl FnOnce() -> Result<DataKey>) -> Result<DataKey> {
         let mut unlocked = self.unlocked.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(key) = unlocked.get(id) {
             return Ok(key.clone());
         }
-        let key = match line {
-            KeyLine::Named(_, key) | KeyLine::Plain(key) => key.clone(),
-            KeyLine::Keyring(id) => self.load_from_keyring(id)?,
-            KeyLine::Wrapped(wrapped) => wrapped
-                .unwrap(&self.passphrase()?)
-                .ok_or_else(|| KeyError::WrongPassphrase { path: self.path.clone() })?,
-        };
-        unlocked.insert(id.clone(), key.clone());
+        let key = unlock()?;
+        unlocked.insert(id.to_owned(), key.clone());
         Ok(key)
     }
 

@@ -12,7 +12,7 @@ use crate::secret::RefreshToken;
 use crate::session::key::{KeyBackend, Keystore};
 use crate::session::stored::tests::session;
 use crate::session::{Session, StoredSession};
-use crate::store::SqliteStore;
+use crate::store::{Page, SqliteStore};
 
 const WAIT: Duration = Duration::from_secs(90);
 
@@ -171,6 +171,17 @@ async fn registered_clients_are_moved_and_those_of_the_target_stay() {
     for (uri, bytes) in [("one", b"from"), ("two", b"to..")] {
         assert_eq!(to.store().load_client("issuer", uri).await.unwrap().as_deref(), Some(&bytes[..]));
     }
+}
+
+#[tokio::test]
+async fn a_store_under_another_name_keeps_its_registered_clients() {
+    let home = tempfile::tempdir().unwrap();
+    let [from, to] = ["one", "one"].map(|store| sessions(home.path(), store));
+    from.store().save_client("issuer", "uri", b"client".to_vec()).await.unwrap();
+    assert_eq!(from.move_to(&to, None, |_, _| ()).await.unwrap(), MovedSessions::default());
+    assert_eq!(from.store().load_client("issuer", "uri").await.unwrap().as_deref(), Some(&b"client"[..]));
+    let pending = Page { kind: ValueKind::PendingSignIn, after: None, limit: 1, length: None };
+    assert_eq!(from.store().sealed_values(pending).await.unwrap(), []);
 }
 
 #[tokio::test]

@@ -69,7 +69,8 @@ fn of_server(state: &str, message: String) -> Failure {
         // The sign-in at the server; the name of the database.
         (_, "28" | "3D") => ServerProblem::Refused(message),
         // A lost connection; a standby; a serialization failure; a full disk; a server that starts, stops or fails over.
-        (_, "08" | "25" | "40" | "53" | "57") => ServerProblem::Unreachable(message),
+        // A lock that another transaction holds.
+        ("55P03", _) | (_, "08" | "25" | "40" | "53" | "57") => ServerProblem::Unreachable(message),
         _ => ServerProblem::Database(message),
     };
     let is_temporary = matches!(problem, ServerProblem::TooManyConnections | ServerProblem::Unreachable(_));
@@ -145,6 +146,7 @@ mod tests {
             ("40001", "could not serialize access", Unreachable),
             ("53100", "could not extend file: No space left on device", Unreachable),
             ("57P03", "the database system is starting up", Unreachable),
+            ("55P03", "canceling statement due to lock timeout", Unreachable),
             ("42501", "permission denied for table session", NotPermitted),
             ("42P01", "relation \"nexus.version\" does not exist", |_| NoTables),
             ("3F000", "schema \"nexus\" does not exist", |_| NoTables),

@@ -209,7 +209,9 @@ impl SessionStore for PostgresStore {
                 now!(),
                 " AND NOT (owner = $1 AND state = $2)
                    LIMIT 100 FOR UPDATE SKIP LOCKED))
-                 INSERT INTO nexus.pending AS p (owner, state, expires_at, sealed) VALUES ($1, $2, $3, $4)
+                 INSERT INTO nexus.pending AS p (owner, state, expires_at, sealed) SELECT $1, $2, $3, $4 WHERE ",
+                durable!(),
+                "
                  ON CONFLICT (owner, state) DO UPDATE
                    SET expires_at = excluded.expires_at, sealed = excluded.sealed, taken_by = NULL
                  RETURNING 1"
@@ -266,7 +268,11 @@ impl SessionStore for PostgresStore {
 
     fn delete_client<'a>(&'a self, issuer: &'a str, redirect_uri: &'a str) -> BoxFuture<'a, Result<()>> {
         Box::pin(async move {
-            let statement = "DELETE FROM nexus.client WHERE issuer = $1 AND redirect_uri = $2 RETURNING 1";
+            let statement = concat!(
+                "DELETE FROM nexus.client WHERE issuer = $1 AND redirect_uri = $2 AND ",
+                durable!(),
+                " RETURNING 1"
+            );
             self.pool.changes(statement, &[text(&issuer), text(&redirect_uri)]).await.map(drop)
         })
     }

@@ -10,8 +10,11 @@ use tokio::time::Instant;
 
 use crate::store::contract::{Loaded, SessionKey};
 
-/// How many sessions are kept at most.
-const SESSIONS: usize = 10_000;
+/// How much memory the kept sessions take at most, in bytes.
+const MEMORY: usize = 16 << 20;
+
+/// What a session takes beside its sealed bytes and its key, about.
+const OVERHEAD: usize = 512;
 
 /// How old what is used may be.
 const MAX_AGE: Duration = Duration::from_secs(5 * 60);
@@ -24,25 +27,30 @@ pub(super) struct Recent(Arc<Mutex<Sessions>>);
 #[derive(Default)]
 struct Sessions {
     newer: HashMap<SessionKey, (Instant, Loaded)>,
+    /// What `newer` takes, in bytes.
+    size: usize,
     older: HashMap<SessionKey, (Instant, Loaded)>,
 }
 
 impl Recent {
     /// Keeps what was read now, or forgets the session if there is none.
     pub(super) fn keep(&self, key: &SessionKey, loaded: &Loaded) {
-        let Sessions { newer, older } = &mut *self.lock();
+        let Sessions { newer, size, older } = &mut *self.lock();
+        if let Some((_, replaced)) = newer.remove(key) {
+            *size -= size_of(key, &replaced);
+        }
+        older.remove(key);
         if loaded.record.is_none() {
-            newer.remove(key);
-            older.remove(key);
             return;
         }
-        if newer.len() >= SESSIONS / 2 && !newer.contains_key(key) {
+        let added = size_of(key, loaded);
+        if *size + added > MEMORY / 2 {
             *older = mem::take(newer);
+            *size = 0;
         }
-        let now = (Instant::now(), loaded.clone());
-        match newer.get_mut(key) {
-            Some(before) => *before = now,
-            None => drop(newer.insert(key.clone(), now)),
+        if added <= MEMORY / 2 {
+            newer.insert(key.clone(), (Instant::now(), loaded.clone()));
+            *size += added;
         }
     }
 
@@ -74,6 +82,12 @@ impl Sessions {
         let session = &loaded.record.as_ref()?.session;
         (age < MAX_AGE && session.expires_at.is_none_or(is_valid)).then_some((now, loaded))
     }
+}
+
+/// What a session takes, in bytes.
+fn size_of(key: &SessionKey, loaded: &Loaded) -> usize {
+    let sealed = loaded.record.as_ref().map_or(0, |record| record.session.bytes.len());
+    OVERHEAD + key.provider.len() + key.owner.len() + sealed
 }
 
 #[cfg(test)]
@@ -121,15 +135,23 @@ mod tests {
     }
 
     #[test]
-    fn their_number_is_limited() {
+    fn their_memory_is_limited() {
+        const SEALED: usize = 190 << 10;
         let recent = Recent::default();
-        for number in 0..SESSIONS + 10 {
-            let key = SessionKey { owner: number.to_string(), ..key() };
-            recent.keep(&key, &loaded(None));
+        let mut large = loaded(None);
+        if let Some(record) = &mut large.record {
+            record.session.bytes = vec![1; SEALED];
         }
-        let is_kept = |number: usize| recent.get(&SessionKey { owner: number.to_string(), ..key() }).is_some();
-        assert!(is_kept(SESSIONS + 9) && is_kept(SESSIONS / 2 + 10) && !is_kept(0));
+        let key_of = |number: usize| SessionKey { owner: number.to_string(), ..key() };
+        let number = 2 * MEMORY / SEALED;
+        for at in 0..number {
+            recent.keep(&key_of(at), &large);
+            // Reading one again takes no more.
+            recent.keep(&key_of(at), &large);
+        }
+        let is_kept = |at: usize| recent.get(&key_of(at)).is_some();
+        assert!(is_kept(number - 1) && is_kept(number - MEMORY / SEALED / 2) && !is_kept(0));
         let sessions = recent.0.lock().unwrap();
-        assert!(sessions.newer.len() + sessions.older.len() <= SESSIONS);
+        assert!((sessions.newer.len() + sessions.older.len()) * SEALED <= MEMORY);
     }
 }
