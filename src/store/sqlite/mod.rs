@@ -229,7 +229,7 @@ async fn off_thread<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send +
 fn select(connection: &Connection, key: &SessionKey) -> Rows<Option<Record>> {
     let query = format!("SELECT {COLUMNS} FROM session WHERE provider = ?1 AND owner = ?2");
     connection
-        .prepare(&query)
+        .prepare_cached(&query)
         .and_then(|mut statement| statement.query_row([&key.provider, &key.owner], |row| record(row, 0)).optional())
 }
 
