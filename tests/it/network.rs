@@ -121,25 +121,6 @@ fn a_private_authority_is_trusted_by_ssl_cert_dir() {
 }
 
 #[test]
-fn an_authority_of_ssl_cert_dir_is_looked_up_once() {
-    let sandbox = sandbox(Settings::default());
-    let authority = Authority::new();
-    let front = Front::before(&sandbox, &authority, &["127.0.0.1"]);
-    let mut nexus = home_at(&sandbox, &front.origin("127.0.0.1"));
-    let folder = nexus.path("certs");
-    fs::create_dir(&folder).unwrap();
-    fs::write(folder.join("5ad8a5d6.0"), authority.pem()).unwrap();
-    nexus.set("SSL_CERT_DIR", &folder.to_string_lossy());
-    signed_in(&nexus).ok();
-    // A request for the list, a refresh, and the first request again.
-    sandbox.script(Endpoint::Models, [Scripted::json(401, &json!({}))]);
-    let before = front.accepted();
-    nexus.run(&["models"]).ok();
-    let accepted = front.accepted() - before;
-    assert!(accepted <= 4, "one handshake fails, not one for each request: {accepted}");
-}
-
-#[test]
 fn a_private_authority_is_not_trusted_by_default() {
     let sandbox = sandbox(Settings::default());
     let front = Front::before(&sandbox, &Authority::new(), &["127.0.0.1"]);
