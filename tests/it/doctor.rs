@@ -300,6 +300,15 @@ fn an_api_without_a_list_of_models_is_healthy() {
 }
 
 #[test]
+fn an_unrelated_finding_does_not_keep_the_api_from_being_asked() {
+    let (sandbox, mut nexus) = signed_in();
+    nexus.set("ANTHROPIC_API_KEY", "k");
+    let before = sandbox.requests_to(Endpoint::Models).len();
+    assert_found(&nexus, &[], "shadowed", 2);
+    assert_eq!(sandbox.requests_to(Endpoint::Models).len(), before + 1);
+}
+
+#[test]
 fn a_proxy_that_leads_nowhere_is_found_though_loopback_bypasses_it() {
     let (_sandbox, mut nexus) = signed_in();
     nexus.set("HTTPS_PROXY", "http://127.0.0.1:1");

@@ -76,7 +76,11 @@ fn a_connection_that_breaks_at_any_statement_costs_no_session() {
         |_| true,
         |fleet, _, host, _, when| {
             let before = fleet.sandbox.refreshes();
-            assert_refreshed(fleet, &host.run(TOKEN), before, when);
+            let attempts = || server().sql(&fleet.url, "SELECT attempts FROM nexus.session").parse::<i64>().unwrap();
+            let attempts_before = attempts();
+            let output = host.run(TOKEN);
+            assert_eq!(attempts() - attempts_before, 1, "{when}: a repeated statement counts once");
+            assert_refreshed(fleet, &output, before, when);
             assert_eq!(server().sql(&fleet.url, "SELECT lease IS NULL FROM nexus.session"), "t", "{when}");
         },
     );

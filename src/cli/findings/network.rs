@@ -71,10 +71,11 @@ pub(crate) fn check(
                     if !answering.contains(&origin) {
                         check_clock(reached.date, &endpoint.url, findings);
                     }
+                    let is_down = matches!(reached.status, 502..=504);
                     if let Some(finding) = endpoint.judge(reached, provider) {
                         findings.add(finding);
                     }
-                    answering.push(origin);
+                    if is_down { silent.push(origin) } else { answering.push(origin) }
                 }
                 Err(error) => {
                     findings.add(CliError::from(error));
@@ -88,7 +89,15 @@ pub(crate) fn check(
         {
             findings.ok(client.reach_proxy(&elsewhere).await);
         }
-        if let Some(session) = session.filter(|_| findings.exit_code() == 0) {
+        let can_be_asked = provider
+            .api
+            .url
+            .as_ref()
+            .is_some_and(|url| !silent.contains(&url.origin()) && client.check_route(url).is_ok());
+        // What keeps an expired token from being refreshed is a finding already.
+        let is_expired = |session: &Session| session.expires_at.is_some_and(|at| at <= session.now());
+        let is_worth_it = |session: &Session| can_be_asked && (findings.exit_code() == 0 || !is_expired(session));
+        if let Some(session) = session.filter(is_worth_it) {
             context.waiting("asking the API");
             match client.check_api("", session).await {
                 Err(Error::Api(ApiError::Refused(refusal))) if matches!(refusal.status, Some(404 | 405)) => {

@@ -13,7 +13,7 @@ use crate::store::error::StoreError;
 /// Waits for the lease of a session for at most `wait`.
 pub(super) async fn lock(store: &PostgresStore, key: &SessionKey, wait: Duration) -> Result<Box<dyn LockedSession>> {
     let lease = Lease::acquire(&store.pool, key, wait).await?;
-    Ok(Box::new(LockedRow { store: store.clone(), lease, spent: None }))
+    Ok(Box::new(LockedRow { store: store.clone(), lease, spent: None, attempts: None }))
 }
 
 struct LockedRow {
@@ -22,6 +22,8 @@ struct LockedRow {
     /// Which lease saved the session whose refresh token is spent. A session that was signed in to after a sign-out may
     /// have the same generation.
     spent: Option<Vec<u8>>,
+    /// How many refreshes were begun, where it is known. Only the holder of the lease changes it.
+    attempts: Option<i64>,
 }
 
 impl LockedRow {
@@ -66,7 +68,7 @@ impl LockedRow {
 
     async fn begin(&mut self, generation: i64, now: i64) -> Result<()> {
         const STATEMENT: &str = concat!(
-            "UPDATE nexus.session SET attempts = attempts + 1, refreshing_since = COALESCE(refreshing_since, $5),
+            "UPDATE nexus.session SET attempts = $6, refreshing_since = COALESCE(refreshing_since, $5),
                lease_until = ",
             until!(),
             "
@@ -76,8 +78,15 @@ impl LockedRow {
             "
              RETURNING committed_by"
         );
+        // The statement may be repeated after a lost connection, so it does not count by itself.
+        let before = match self.attempts {
+            Some(attempts) => attempts,
+            None => self.load().await?.record.map_or(0, |record| record.attempts),
+        };
+        let attempts = before + 1;
         let begun = Instant::now();
-        let row = self.lease.write(STATEMENT, &[number(&generation), number(&now)]).await?;
+        let row = self.lease.write(STATEMENT, &[number(&generation), number(&now), number(&attempts)]).await?;
+        self.attempts = Some(attempts);
         self.spent = self.store.pool.column(&row, 0)?;
         // The lease was renewed after `begun`.
         if lease::may_send(begun) { Ok(()) } else { Err(StoreError::LockLost) }
@@ -86,7 +95,11 @@ impl LockedRow {
 
 impl LockedSession for LockedRow {
     fn load(&mut self) -> BoxFuture<'_, Result<Loaded>> {
-        Box::pin(self.store.read(self.lease.key(), Patience::Usual))
+        Box::pin(async {
+            let loaded = self.store.read(self.lease.key(), Patience::Usual).await?;
+            self.attempts = loaded.record.as_ref().map(|record| record.attempts);
+            Ok(loaded)
+        })
     }
 
     fn begin_refresh(&mut self, generation: i64, now: i64) -> BoxFuture<'_, Result<()>> {
@@ -145,6 +158,7 @@ impl LockedSession for LockedRow {
 
     fn replace<'a>(&'a mut self, expected: i64, record: &'a Record) -> BoxFuture<'a, Result<()>> {
         Box::pin(async move {
+            self.attempts = None;
             let statement = concat!(
                 "UPDATE nexus.session
                  SET committed_by = $3, generation = $5, issued_at = $6, expires_at = $7, sealed = $8, attempts = $9,
@@ -168,6 +182,7 @@ impl LockedSession for LockedRow {
     /// Empties the row, which holds the lease.
     fn delete(&mut self) -> BoxFuture<'_, Result<()>> {
         Box::pin(async {
+            self.attempts = None;
             let statement = concat!(
                 "UPDATE nexus.session
                  SET generation = 0, issued_at = NULL, expires_at = NULL, ended_at = NULL, refreshing_since = NULL,
