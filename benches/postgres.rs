@@ -24,6 +24,9 @@ use rand::rngs::SysRng;
 #[path = "../tests/postgres/server.rs"]
 mod server;
 
+mod figures;
+
+use figures::{Figure, Limit, Unit};
 use server::server;
 
 const OWNERS: usize = 1_000_000;
@@ -74,10 +77,17 @@ fn main() -> ExitCode {
         tokens.push(runtime.block_on(get_valid(&client)));
     }
     let (tokens, selects) = (middle(tokens), middle(selects));
-    let share = tokens / selects;
-    println!("per second: get_valid {tokens:.0}, pgbench -S {selects:.0}: {share:.2}");
-    let is_good = sequential == 0 && indexed >= LOOK_UPS as i64 && share >= RATE;
-    ExitCode::from(u8::from(!is_good))
+    let figure = Figure {
+        name: format!("tokens from PostgreSQL, {CONNECTIONS} connections"),
+        nexus: tokens,
+        other: selects,
+        with: "pgbench -S".into(),
+        unit: Unit::PerSecond,
+        limit: Limit::AtLeast(RATE),
+    };
+    let reported = figures::report("postgres", &[figure], true).unwrap();
+    let is_indexed = sequential == 0 && indexed >= LOOK_UPS as i64;
+    if is_indexed { reported } else { ExitCode::FAILURE }
 }
 
 fn owner(number: usize) -> String {

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 mod svg;
 
 /// The benchmarks, in the order of their figures.
-const BENCHMARKS: &[&str] = &["startup", "stream", "batch", "proxy"];
+const BENCHMARKS: &[&str] = &["startup", "stream", "batch", "proxy", "postgres"];
 
 /// Where the README's table begins and ends.
 const MARKS: [&str; 2] = ["<!-- figures: cargo bench -->\n", "<!-- end of figures -->"];

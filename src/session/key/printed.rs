@@ -65,7 +65,8 @@ fn run(config: &KeyConfig, on_wait: impl FnOnce() + Send + 'static) -> Result<Ke
     }
 }
 
-#[cfg(all(test, unix))]
+#[cfg(test)]
+#[cfg(unix)]
 mod tests {
     use std::fs;
     use std::path::Path;

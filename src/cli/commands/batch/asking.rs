@@ -8,7 +8,7 @@ use super::prompts::Id;
 use crate::cli::question::answer_state::AnswerState;
 use crate::cli::question::schema::Schema;
 use nexus::error::{ApiError, RefusalReason};
-use nexus::{Answer, Client, Delta, Error, ErrorClass, ErrorInfo as _, Question};
+use nexus::{Client, Delta, Error, ErrorClass, ErrorInfo as _, Question};
 
 /// How long to wait for the end of a stream after its last event.
 const END_OF_STREAM: Duration = Duration::from_millis(250);
@@ -61,19 +61,10 @@ impl Job {
         Self { id, fingerprint, question: Arc::new(question), schema, tries: 0 }
     }
 
-    async fn begin(&self, client: &Client) -> Result<Answer, Error> {
-        let loaded = match client.try_load("") {
-            // SQLite answers sooner than another thread would begin.
-            Some(loaded) => loaded?,
-            None => client.load("").await?,
-        };
-        client.ask("", loaded, &self.question).await
-    }
-
     /// Asks, and waits for the complete answer.
     pub(super) async fn ask(self, client: &Client) -> Outcome {
         let mut answer_state = AnswerState::default();
-        let failure = match self.begin(client).await {
+        let failure = match client.chat("", &self.question).await {
             Err(failure) => Some(failure),
             Ok(mut answer) => {
                 let failure = loop {
