@@ -2,7 +2,7 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use rusqlite::config::DbConfig;
@@ -231,9 +231,8 @@ impl Database {
             Err(error) => return Err(self.io_error(error)),
         };
         self.check_journals()?;
-        let idle = || self.idle.lock().unwrap_or_else(PoisonError::into_inner);
         let kept = {
-            let mut idle = idle();
+            let mut idle = self.idle();
             idle.retain(|reader| reader.file == file);
             idle.pop()
         };
@@ -243,14 +242,21 @@ impl Database {
         };
         let reader = self.checked(reader)?;
         let value = work(&reader.connection)?;
-        let mut idle = idle();
+        let mut idle = self.idle();
         if idle.len() < MOST_IDLE {
             idle.push(reader);
         }
         Ok(Some(value))
     }
 
+    fn idle(&self) -> MutexGuard<'_, Vec<Reader>> {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn open_for_writing(&self) -> Result<Connection> {
+        // The connections that read would have to check the schema again. Until the next read, no file is open, so the disk
+        // can be unmounted while a refresh waits for its answer.
+        self.idle().clear();
         let made = || {
             private_fs::survive_file_limit();
             self.path.parent().map_or(Ok(()), |folder| self.privacy.folder(folder))?;
