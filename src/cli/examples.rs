@@ -73,6 +73,8 @@ fn every_command_has_examples_that_the_grammar_accepts() {
         for example in examples {
             assert!(!commands(&example).is_empty(), "{name}: {example}");
             assert_accepted(&example, &[]);
+            // Wrapped, it would not be the same command.
+            assert!(example.len() <= 78, "{name}: wider than 80 columns: {example}");
         }
     });
 }

@@ -129,8 +129,8 @@ pub(crate) enum Command {
 /// The end of the long help text. The README has the same exit codes.
 const AFTER_HELP: &str = "\
 Examples:
-  nexus demo                                    # try it: needs no account and no network
-  nexus oauth start                             # sign in
+  nexus demo            # try it: needs no account and no network
+  nexus oauth start     # sign in
   nexus chat \"why does this fail?\" < build.log
 
 Exit codes:

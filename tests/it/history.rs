@@ -365,6 +365,9 @@ fn delete_older_than_keeps_recent_conversations() {
     );
     let left = nexus.run(&["history", "list", "--json"]).json();
     assert_eq!((&left["conversations"][0]["id"], &left["conversations"][1]), (&json!("0y2a00ab"), &json!(null)));
+    let without_unit = nexus.run(&["history", "delete", "--older-than", "0"]);
+    assert_eq!(without_unit.code, Some(2));
+    assert!(without_unit.stderr.contains("write `0d` for days"), "{}", without_unit.stderr);
     assert_output!(
         nexus.run(&["history", "delete", "--older-than", "1d"]), 0, stdout: "", stderr: "Nothing to delete\n",
     );

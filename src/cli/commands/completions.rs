@@ -9,7 +9,7 @@ use crate::cli::context::Context;
 const EXAMPLES: &str = "\
 Examples:
   nexus completions bash > ~/.local/share/bash-completion/completions/nexus
-  nexus completions zsh > ~/.zfunc/_nexus    # with `fpath+=~/.zfunc` above compinit in ~/.zshrc
+  nexus completions zsh > ~/.zfunc/_nexus   # fpath+=~/.zfunc before compinit
   nexus completions fish > ~/.config/fish/completions/nexus.fish";
 
 #[derive(Debug, clap::Args)]

@@ -92,7 +92,7 @@ pub(crate) struct Args {
 const EXAMPLES: &str = "\
 Examples:
   nexus batch prompts.jsonl --out answers.jsonl
-  nexus batch prompts.jsonl --system \"Translate to French.\" -m fast > answers.jsonl
+  nexus batch prompts.jsonl --system \"Be brief.\" -m fast > answers.jsonl
   nexus batch files.jsonl --schema invoice.json --out answers.jsonl";
 
 /// Answers the lines of the input.

@@ -13,7 +13,7 @@ Examples:
   nexus chat \"why does this fail?\" < build.log
   nexus chat -a report.pdf \"what does this say about costs?\"
   nexus chat -c \"and in French?\"    # continues the most recent conversation
-  nexus chat -- \"$question\"         # any text, even if it begins with a hyphen
+  nexus chat -- \"$question\"         # any text but a hyphen alone
   nexus chat                        # a conversation, at a terminal";
 
 /// Ask a question and stream the answer

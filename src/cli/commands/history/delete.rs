@@ -30,7 +30,7 @@ struct Which {
     all: bool,
 
     /// Delete conversations not used for this long (90s, 5m, 1h, 30d)
-    #[arg(long, value_name = "DURATION", value_parser = time::parse_duration)]
+    #[arg(long, value_name = "DURATION", value_parser = age)]
     older_than: Option<Duration>,
 }
 
@@ -42,6 +42,14 @@ pub(crate) struct Args {
     /// Delete all conversations without asking
     #[arg(long, short, conflicts_with_all = ["ids", "older_than"])]
     yes: bool,
+}
+
+/// A duration with its unit. A number alone means seconds elsewhere, and would delete more than who forgot the `d` wants.
+fn age(text: &str) -> std::result::Result<Duration, String> {
+    if text.ends_with(|last: char| last.is_ascii_digit()) {
+        return Err(format!("the unit is missing; write `{text}d` for days"));
+    }
+    time::parse_duration(text)
 }
 
 /// Deletes them. If an id is unknown, none is deleted.

@@ -20,7 +20,7 @@ Examples:
 #[command(after_long_help = EXAMPLES)]
 pub(crate) enum Command {
     /// Sign in: open the browser and wait for approval
-    #[command(visible_alias = "login")]
+    #[command(alias = "login")]
     Start(start::Args),
     /// Show the session and when its token expires, without network access; --all for every session
     Status(status::Args),

@@ -36,7 +36,7 @@ use nexus::{
 const EXAMPLES: &str = "\
 Examples:
   nexus oauth start                           # the default provider
-  nexus oauth start https://llm.example.com   # a gateway that says how to sign in
+  nexus oauth start https://llm.example.com   # a gateway, by its URL
   nexus oauth start --device                  # approve on another device";
 
 #[derive(Debug, clap::Args)]
