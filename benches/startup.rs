@@ -4,9 +4,10 @@
 //! on the machine affects all of them equally. It prints medians and ratios, and fails if one is over its limit.
 //! `benches/instructions.sh` counts instructions instead, which do not depend on the machine.
 //!
-//! Arguments after `--`: `ROUNDS` sets the number of rounds. `--memory` measures only memory. `--run PROGRAM ARGS...` measures nothing and runs a program
-//! with `NEXUS`, the binary, and two homes that are signed in to a sandbox: `NEXUS_HOME`, whose API is reached over http,
-//! and `NEXUS_TLS_HOME`, whose API is reached over https, with `SSL_CERT_FILE` set to trust it.
+//! Arguments after `--`: `ROUNDS` sets the number of rounds. `--memory` measures only memory, and fails if the functions of
+//! the program are no longer in the order of their use. `--run PROGRAM ARGS...` measures nothing and runs a program with
+//! `NEXUS`, the binary, and two homes that are signed in to a sandbox: `NEXUS_HOME`, whose API is reached over http, and
+//! `NEXUS_TLS_HOME`, whose API is reached over https, with `SSL_CERT_FILE` set to trust it.
 
 #![expect(clippy::print_stdout, reason = "a benchmark prints what it measured")]
 
@@ -48,9 +49,11 @@ fn main() -> Result<ExitCode> {
             Ok(ExitCode::from(status.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(1)))
         }
         [memory] if memory == "--memory" => {
-            let figures = [peak(&stage, &api)?];
-            figures::report("startup", &figures, false)?;
-            Ok(ExitCode::from(u8::from(!figures[0].is_within())))
+            let figure = Figure { limit: Limit::AtMost(STALE_ORDER), ..peak(&stage, &api)? };
+            let is_stale = !figure.is_within();
+            figures::report("startup", &[figure], false)?;
+            ensure!(!is_stale, "run packaging/function-order");
+            Ok(ExitCode::SUCCESS)
         }
         [] => measure(&stage, &api, ROUNDS),
         [rounds] => measure(&stage, &api, rounds.parse().context("the number of rounds")?),
@@ -119,6 +122,10 @@ const LIMITS: &[(&str, &str, f64)] = &[
 
 /// The largest ratio of nexus's memory and curl's.
 const MEMORY_LIMIT: f64 = 0.65;
+
+/// The ratio from which the functions have to be recorded anew with `packaging/function-order`. Without any order, it is
+/// about 1; each change of the code raises it a little.
+const STALE_ORDER: f64 = 0.8;
 
 fn measure(stage: &Stage, api: &Api, rounds: usize) -> Result<ExitCode> {
     ensure!(rounds > 0, "at least one round is needed");

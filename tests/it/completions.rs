@@ -70,7 +70,7 @@ fn in_bash(nexus: &Nexus, words: &[&str]) -> String {
 fn bash_completes_words_with_the_script() {
     for (words, completed) in [
         (&["nexus", "oauth", "st"][..], "start status"),
-        (&["nexus", "oauth", ""], "logout refresh start status token"),
+        (&["nexus", "oauth", ""], "start status logout token refresh --verbose --help --version"),
         (&["nexus", "login", "--no"], "--no-browser"),
         (&["nexus", "oauth", "login", "--no"], "--no-browser"),
         (&["nexus", "provider", "d"], "default"),

@@ -425,5 +425,4 @@ fn login_is_another_name_of_start() {
     }
     let nexus = Nexus::new();
     assert!(nexus.run(&["--help"]).ok().contains("\n  login "), "it is listed");
-    assert!(nexus.run(&["oauth", "--help"]).ok().contains("[alias: login]"));
 }
