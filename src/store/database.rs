@@ -296,7 +296,7 @@ impl Database {
         Ok(())
     }
 
-    /// Checks the schema, unless nobody has written since the last time.
+    /// Checks the schema if another connection has written since the last check.
     fn checked(&self, mut reader: Reader) -> Result<Reader> {
         let data_version = reader.connection.query_row("PRAGMA data_version", [], |row| row.get(0));
         let data_version = Some(data_version.map_err(|error| self.sqlite_error(&error))?);
