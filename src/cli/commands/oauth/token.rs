@@ -15,7 +15,7 @@ use nexus::{Freshness, Session};
 const EXAMPLES: &str = "\
 Examples:
   nexus oauth token --min-ttl 30m
-  curl -H @<(nexus oauth token --format header) https://llm.example.com/v1";
+  curl --fail -H @<(nexus oauth token --format header) \"$API_URL/v1/models\"";
 
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = EXAMPLES)]
