@@ -1,9 +1,9 @@
 //! Measures `nexus batch`: throughput, memory, and requests that a rate limit rejects.
 //!
-//! `cargo bench --bench batch` sends 10,000 and 100,000 questions to a sandbox, or as many as its arguments say, and prints
-//! questions per second and peak memory, without arguments beside `xargs -P curl`. Then it sends questions to sandboxes that
-//! answer 429 above a rate limit, and counts the rejected ones after the first ten seconds. It fails when those are more
-//! than 5 %, when a question has no answer, or when a batch is less than 15 times as fast as curl.
+//! `cargo bench --bench batch` sends 10,000 and 100,000 questions to a sandbox, or as many as its arguments say, and
+//! prints questions per second and peak memory, without arguments beside `xargs -P curl`. Then it sends questions to
+//! sandboxes that answer 429 above a rate limit, and counts the rejected ones after the first ten seconds. It fails
+//! when those are more than 5 %, when a question has no answer, or when a batch is less than 15 times as fast as curl.
 
 #![expect(clippy::print_stdout, reason = "a benchmark prints what it measured")]
 

@@ -1,9 +1,9 @@
 //! Compares `nexus proxy` with nginx as a plain reverse proxy, in front of the same server.
 //!
-//! `cargo bench --bench proxy` needs nginx and wrk. Both proxies pass answers of 1 KiB from an nginx with one worker: the
-//! nginx in the middle has one worker, too, keeps its connections, and does not buffer. It prints the requests per second
-//! over 64 connections, the median latency over one, and how much memory nexus took. It fails below 0.45 of nginx's
-//! requests per second, or above 1.3 of its latency.
+//! `cargo bench --bench proxy` needs nginx and wrk. Both proxies pass answers of 1 KiB from an nginx with one worker:
+//! the nginx in the middle has one worker, too, keeps its connections, and does not buffer. It prints the requests per
+//! second over 64 connections, the median latency over one, and how much memory nexus took. It fails below 0.45 of
+//! nginx's requests per second, or above 1.3 of its latency.
 
 #![expect(clippy::print_stdout, reason = "a benchmark prints what it measured")]
 

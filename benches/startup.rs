@@ -4,10 +4,10 @@
 //! on the machine affects all of them equally. It prints medians and ratios, and fails if one is over its limit.
 //! `benches/instructions.sh` counts instructions instead, which do not depend on the machine.
 //!
-//! Arguments after `--`: `ROUNDS` sets the number of rounds. `--memory` measures only memory, and fails if the functions of
-//! the program are no longer in the order of their use. `--run PROGRAM ARGS...` measures nothing and runs a program with
-//! `NEXUS`, the binary, and two homes that are signed in to a sandbox: `NEXUS_HOME`, whose API is reached over http, and
-//! `NEXUS_TLS_HOME`, whose API is reached over https, with `SSL_CERT_FILE` set to trust it.
+//! Arguments after `--`: `ROUNDS` sets the number of rounds. `--memory` measures only memory, and fails if the
+//! functions of the program are no longer in the order of their use. `--run PROGRAM ARGS...` measures nothing and runs
+//! a program with `NEXUS`, the binary, and two homes that are signed in to a sandbox: `NEXUS_HOME`, whose API is
+//! reached over http, and `NEXUS_TLS_HOME`, whose API is reached over https, with `SSL_CERT_FILE` set to trust it.
 
 #![expect(clippy::print_stdout, reason = "a benchmark prints what it measured")]
 
@@ -123,8 +123,8 @@ const LIMITS: &[(&str, &str, f64)] = &[
 /// The largest ratio of nexus's memory and curl's.
 const MEMORY_LIMIT: f64 = 0.65;
 
-/// The ratio from which the functions have to be recorded anew with `packaging/function-order`. Without any order, it is
-/// about 1; each change of the code raises it a little.
+/// The ratio from which the functions have to be recorded anew with `packaging/function-order`. Without any order, it
+/// is about 1; each change of the code raises it a little.
 const STALE_ORDER: f64 = 0.8;
 
 fn measure(stage: &Stage, api: &Api, rounds: usize) -> Result<ExitCode> {

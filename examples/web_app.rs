@@ -246,8 +246,8 @@ async fn logout(State(app): State<Arc<App>>, headers: HeaderMap) -> Result<Respo
 }
 
 impl App {
-    /// Takes the pending sign-in of this browser that the query answers, whichever instance began it. Other queries leave
-    /// it pending.
+    /// Takes the pending sign-in of this browser that the query answers, whichever instance began it. Other queries
+    /// leave it pending.
     async fn take_pending(&self, browser: &str, query: &str) -> Result<Option<AuthorizationRequest>, Refusal> {
         let owner = owner(browser);
         let Ok(callback) = Url::parse(&format!("http://localhost/?{query}")) else { return Ok(None) };

@@ -1,7 +1,7 @@
 //! Commands that print a secret, such as a passphrase, an assertion or an access token.
 //!
-//! A command is run without a shell. Its standard input is empty, its standard error is that of this process, and it does
-//! not inherit the environment variables that hold secrets.
+//! A command is run without a shell. Its standard input is empty, its standard error is that of this process, and it
+//! does not inherit the environment variables that hold secrets.
 
 use std::fmt;
 use std::process::Stdio;
@@ -82,8 +82,8 @@ impl CredentialCommand {
         output.unwrap_or(Err(CommandError::TimedOut(self.time_limit)))
     }
 
-    /// Runs the command and returns the one line that it prints, at most `longest` bytes, without white space and invisible
-    /// characters at its ends.
+    /// Runs the command and returns the one line that it prints, at most `longest` bytes, without white space and
+    /// invisible characters at its ends.
     ///
     /// # Errors
     /// [`CommandError`].

@@ -2,9 +2,9 @@
 //!
 //! The client is built at the first request. CA certificates are read for https only, because reading them takes longer
 //! than the rest of the start-up. Proxies and private certificate authorities are configured as for curl
-//! (`HTTPS_PROXY`, `NO_PROXY`, `SSL_CERT_FILE`, `SSL_CERT_DIR`). Loopback bypasses proxies, and `localhost` is never looked
-//! up. Servers that offer HTTP/2 get it. Redirects are not followed, so a token is sent to configured URLs only. A request
-//! is sent once: what a caller does not repeat is not repeated.
+//! (`HTTPS_PROXY`, `NO_PROXY`, `SSL_CERT_FILE`, `SSL_CERT_DIR`). Loopback bypasses proxies, and `localhost` is never
+//! looked up. Servers that offer HTTP/2 get it. Redirects are not followed, so a token is sent to configured URLs only.
+//! A request is sent once: what a caller does not repeat is not repeated.
 
 mod body;
 mod connecting;
@@ -83,8 +83,8 @@ pub struct Http {
 #[derive(Default)]
 struct Slot {
     connections: OnceLock<Connections>,
-    /// Those that trust all authorities of the system. They are made, and used from then on, when a server's issuer is not
-    /// in the bundle.
+    /// Those that trust all authorities of the system. They are made, and used from then on, when a server's issuer is
+    /// not in the bundle.
     wider: OnceLock<Connections>,
 }
 
@@ -111,8 +111,8 @@ impl Http {
         Self { connecting: Some(observer), ..self }
     }
 
-    /// Uses the certificates of a provider. Its client certificate is presented to the origins of its token endpoint (of
-    /// its issuer, where that is not configured) and of its API only.
+    /// Uses the certificates of a provider. Its client certificate is presented to the origins of its token endpoint
+    /// (of its issuer, where that is not configured) and of its API only.
     #[must_use]
     pub(crate) fn for_provider(self, provider: &ProviderConfig) -> Self {
         let issuer = || Url::parse(provider.issuer.as_deref()?).ok();
@@ -204,7 +204,8 @@ impl Http {
         let Some(proxy) = proxy else {
             return Ok(Connections::direct(to_server(authorities)?, self.connecting.clone()));
         };
-        // The proxy is not one of the provider's servers: it gets neither the client certificate nor the provider's trust.
+        // The proxy is not one of the provider's servers: it gets neither the client certificate nor the provider's
+        // trust.
         let own = if proxy.is_tls() { self.proxy_authorities(&authorities)? } else { RootCertStore::empty().into() };
         let mut to_proxy = client_config(own, None, &NoCertificate::default())?;
         to_proxy.alpn_protocols.clear();

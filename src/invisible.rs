@@ -1,5 +1,5 @@
-//! Characters that a user does not see. They come along when an id or a URL is copied, and a server answers them with no
-//! more than `invalid_client`.
+//! Characters that a user does not see. They come along when an id or a URL is copied, and a server answers them with
+//! no more than `invalid_client`.
 
 use std::borrow::Cow;
 

@@ -54,8 +54,8 @@
 //!
 //! An *owner* is any text that names a user, such as an id of your own. The command line uses the empty text, so a
 //! program that shares its folders must not. A request that is begun in one process can be finished in another
-//! ([`Client::keep_pending`], [`Client::take_pending`]). Without a client of your own, [`Client::begin_sign_in`] registers
-//! one where the server allows that ([`ProviderConfig::with_registration_url`]).
+//! ([`Client::keep_pending`], [`Client::take_pending`]). Without a client of your own, [`Client::begin_sign_in`]
+//! registers one where the server allows that ([`ProviderConfig::with_registration_url`]).
 //!
 //! # Stores
 //!
@@ -68,7 +68,8 @@
 //!
 //! Sessions are sealed above the store ([`SealedSessions`]), so a store sees only opaque records. The key is in a file,
 //! optionally wrapped with a passphrase, in the system's keyring (feature `keyring`), or printed by a program; see
-//! [`key::KeyConfig`]. [`SealedSessions::activate_key`] and [`SealedSessions::reseal`] replace it while the store is in use.
+//! [`key::KeyConfig`]. [`SealedSessions::activate_key`] and [`SealedSessions::reseal`] replace it while the store is in
+//! use.
 //!
 //! # Other programs
 //!
@@ -169,8 +170,8 @@ pub mod error {
     pub use crate::trusted_file::{Fault, Subject, Untrusted};
 }
 
-/// The keys that seal the sessions: in a file, wrapped with a passphrase, in the operating system's keyring, or printed by a
-/// program.
+/// The keys that seal the sessions: in a file, wrapped with a passphrase, in the operating system's keyring, or printed
+/// by a program.
 pub mod key {
     #[doc(inline)]
     pub use crate::session::key::{

@@ -1,7 +1,7 @@
 //! Private files and folders: created with mode 0600 or 0700 whatever the umask, and checked before use.
 //!
-//! A file of this user that is open to others is made private and reported, and so is its folder, unless the caller only
-//! looks. A symbolic link is refused, and so is what another user could change (`trusted_file.rs`).
+//! A file of this user that is open to others is made private and reported, and so is its folder, unless the caller
+//! only looks. A symbolic link is refused, and so is what another user could change (`trusted_file.rs`).
 
 use std::fmt;
 use std::fs::{self, File, OpenOptions};

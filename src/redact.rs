@@ -22,8 +22,8 @@ impl Redactor {
         Self::default().with(secrets.flat_map(encodings))
     }
 
-    /// Redacts these configured headers or fields as well, because a key may be in any of them: the whole value, and what
-    /// follows a scheme such as `Bearer`.
+    /// Redacts these configured headers or fields as well, because a key may be in any of them: the whole value, and
+    /// what follows a scheme such as `Bearer`.
     pub(crate) fn with_configured<'a>(self, entries: impl Iterator<Item = (&'a str, &'a str)>) -> Self {
         let values = entries.filter(|(name, _)| !PUBLIC_HEADERS.iter().any(|known| known.eq_ignore_ascii_case(name)));
         let values = values.flat_map(|(_, value)| [value, value.rsplit(' ').next().unwrap_or_default()]);

@@ -6,9 +6,9 @@
 //! the folders of the link and of its target are checked. Others may write to a folder with the sticky bit, where only
 //! the owner of an entry can replace it. The group may write if it is the user's own and has no other member.
 //!
-//! With a POSIX access control list, the group bits of the mode are the most that any entry of the list grants (acl(5)),
-//! so they show a named user who can write. The exception for the user's own group does not apply to such files. NFSv4
-//! lists are not in the mode and are not checked.
+//! With a POSIX access control list, the group bits of the mode are the most that any entry of the list grants
+//! (acl(5)), so they show a named user who can write. The exception for the user's own group does not apply to such
+//! files. NFSv4 lists are not in the mode and are not checked.
 
 use std::fmt;
 use std::fs::{File, Metadata};

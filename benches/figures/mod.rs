@@ -83,8 +83,8 @@ impl Limit {
 
 /// Prints the figures of a benchmark. Fails if one of an optimized program is beyond its limit.
 ///
-/// With `is_whole`, keeps them, and writes those of all benchmarks into the README and `benches/figures.svg`: a part of a
-/// benchmark, or one of an unoptimized program, says nothing to a reader.
+/// With `is_whole`, keeps them, and writes those of all benchmarks into the README and `benches/figures.svg`: a part of
+/// a benchmark, or one of an unoptimized program, says nothing to a reader.
 pub(crate) fn report(benchmark: &str, figures: &[Figure], is_whole: bool) -> Result<ExitCode> {
     println!();
     for figure in figures {

@@ -82,8 +82,8 @@ impl Stage {
     }
 }
 
-/// The program that is measured: the one that `NEXUS_BIN` names, or the one that `packaging/release` has made, or else the
-/// one of this build.
+/// The program that is measured: the one that `NEXUS_BIN` names, or the one that `packaging/release` has made, or else
+/// the one of this build.
 #[expect(clippy::disallowed_methods, reason = "the caller says which program to measure")]
 pub(crate) fn program() -> PathBuf {
     let packaged = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/x86_64-unknown-linux-gnu/release/nexus");

@@ -125,8 +125,8 @@ impl Answer {
     ///
     /// # Errors
     /// [`ApiError::AnswerCut`] if it ends too early, [`ApiError::Refused`] if the service fails before the text, and
-    /// [`ApiError::CutByError`] if it fails within; [`ApiError::EmptyAnswer`] if it has no text, unless it ended at a stop
-    /// sequence; [`ApiError::Declined`] and [`ApiError::ContextFull`] if the model does not answer the question,
+    /// [`ApiError::CutByError`] if it fails within; [`ApiError::EmptyAnswer`] if it has no text, unless it ended at a
+    /// stop sequence; [`ApiError::Declined`] and [`ApiError::ContextFull`] if the model does not answer the question,
     /// [`ApiError::InvalidResponse`] if it is not in the API's format.
     pub async fn next(&mut self) -> Result<Option<Delta>> {
         poll_fn(|context| self.poll_delta(context)).await

@@ -136,8 +136,8 @@ impl<'a> ApiClient<'a> {
     /// Lists the models in the service's own order. The Messages API lists the newest first.
     ///
     /// # Errors
-    /// Those of [`ask`](Self::ask); [`ApiError::InvalidResponse`] also for a list of more than 20 pages, 8 MiB in all or
-    /// 10,000 models.
+    /// Those of [`ask`](Self::ask); [`ApiError::InvalidResponse`] also for a list of more than 20 pages, 8 MiB in all
+    /// or 10,000 models.
     pub(crate) async fn models(&self, token: &AccessToken) -> Result<Vec<Model>> {
         let mut models: Vec<Model> = Vec::new();
         let mut after: Option<String> = None;

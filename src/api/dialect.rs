@@ -41,7 +41,8 @@ pub(super) trait Dialect: Send + Sync {
     /// [`ApiError::ReservedField`] for an extra field that the body has already.
     fn question_body(&self, question: &Question, spelling: Spelling) -> Result<Vec<u8>>;
 
-    /// What follows from a refusal. Each call must name a spelling that was not tried yet, so that this comes to an end.
+    /// What follows from a refusal. Each call must name a spelling that was not tried yet, so that this comes to an
+    /// end.
     fn respell(&self, _question: &Question, _spelling: Spelling, _refusal: &Refusal) -> Respelling {
         Respelling::Final
     }

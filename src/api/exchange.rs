@@ -86,8 +86,8 @@ impl Exchange {
         }
     }
 
-    /// Reads a body that is not a stream to its end. `None` if it has more than `limit` bytes. Complete JSON is whole even
-    /// if the connection breaks after it.
+    /// Reads a body that is not a stream to its end. `None` if it has more than `limit` bytes. Complete JSON is whole
+    /// even if the connection breaks after it.
     pub(super) async fn whole(&self, response: Response, limit: usize) -> Result<Option<Vec<u8>>> {
         self.check_encoding(&response)?;
         let mut incoming = Incoming::new(response, self.silence);

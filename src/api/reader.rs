@@ -47,7 +47,8 @@ impl AnswerReader {
         self.is_closed = true;
     }
 
-    /// The next event of a stream that matters, of those that are complete. `None` if it needs more bytes, or at its end.
+    /// The next event of a stream that matters, of those that are complete. `None` if it needs more bytes, or at its
+    /// end.
     ///
     /// # Errors
     /// Those of [`StreamParser::event`]; `InvalidResponse` for a too large event.

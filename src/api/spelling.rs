@@ -10,8 +10,8 @@ use super::refusal::{Refusal, RefusalReason};
 /// The most models whose spellings are remembered.
 const MAX_REMEMBERED: usize = 64;
 
-/// Which of its alternative spellings a dialect uses. The alternatives below are common to the dialects; a dialect gives
-/// each further one a bit from 4 on.
+/// Which of its alternative spellings a dialect uses. The alternatives below are common to the dialects; a dialect
+/// gives each further one a bit from 4 on.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Spelling(pub(super) u8);
 

@@ -1,13 +1,13 @@
 //! Surrogate halves in JSON. Some services cut their text between the two halves of a character outside the Basic
-//! Multilingual Plane, so that one delta ends with `\ud83d` and the next begins with `\ude00`. serde_json refuses such a
-//! half, so it is marked before the JSON is parsed, and joined afterwards.
+//! Multilingual Plane, so that one delta ends with `\ud83d` and the next begins with `\ude00`. serde_json refuses such
+//! a half, so it is marked before the JSON is parsed, and joined afterwards.
 
 use std::borrow::Cow;
 
 use super::meta::StreamEvent;
 
-/// The first of the 2,048 characters that mark a half: one for each of U+D800 to U+DFFF. They are the last characters of
-/// private use. They count as marks only in JSON that was marked.
+/// The first of the 2,048 characters that mark a half: one for each of U+D800 to U+DFFF. They are the last characters
+/// of private use. They count as marks only in JSON that was marked.
 const MARKS: u32 = 0x0010_f800;
 
 /// The first surrogate.

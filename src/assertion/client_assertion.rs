@@ -54,7 +54,8 @@ impl ClientAssertion {
         }
     }
 
-    /// An assertion for one request. `audience` is the audience if none is configured; `now` is the time in Unix seconds.
+    /// An assertion for one request. `audience` is the audience if none is configured; `now` is the time in Unix
+    /// seconds.
     ///
     /// # Errors
     /// There is none.

@@ -38,8 +38,8 @@ impl Assertion {
         &self.text
     }
 
-    /// Where the assertion came from and whether it had expired at this time (Unix seconds), for a refusal that does not
-    /// say what the server dislikes.
+    /// Where the assertion came from and whether it had expired at this time (Unix seconds), for a refusal that does
+    /// not say what the server dislikes.
     pub(crate) fn described(&self, now: i64) -> String {
         let expired = match expires_at(&self.text) {
             Some(at) if at <= now => format!(" expired {} ago", time::span(now.saturating_sub(at))),
@@ -49,8 +49,8 @@ impl Assertion {
     }
 }
 
-/// When a JWT expires, in Unix seconds (`exp` of RFC 7519, section 4.1.4). `None` if it is no JWT or does not say it. The
-/// signature is not verified: the claim is only shown, or decides when a new token is requested.
+/// When a JWT expires, in Unix seconds (`exp` of RFC 7519, section 4.1.4). `None` if it is no JWT or does not say it.
+/// The signature is not verified: the claim is only shown, or decides when a new token is requested.
 pub(crate) fn expires_at<K>(token: &Secret<K>) -> Option<i64> {
     #[derive(Deserialize)]
     struct Claims {

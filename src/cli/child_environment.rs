@@ -102,8 +102,8 @@ impl ChildEnvironment {
         self.set.iter().map(|(name, value)| (*name, value.as_str()))
     }
 
-    /// The variables of this process that the program does not inherit: those that would win over the ones that are set,
-    /// and those that hold secrets.
+    /// The variables of this process that the program does not inherit: those that would win over the ones that are
+    /// set, and those that hold secrets.
     pub(crate) fn removed(&self) -> impl Iterator<Item = String> {
         let is_set = |name: &str| self.set.iter().any(|(set, _)| *set == name);
         let names: BTreeSet<_> = self.removed.iter().map(ToString::to_string).chain(secret_variables()).collect();

@@ -4,8 +4,8 @@ use std::sync::{Mutex, PoisonError};
 
 use nexus::internal::invisible;
 
-/// The value of an environment variable, without white space and invisible characters at its ends. If nothing is left, it
-/// counts as unset.
+/// The value of an environment variable, without white space and invisible characters at its ends. If nothing is left,
+/// it counts as unset.
 pub(crate) fn variable(name: &str) -> Option<String> {
     set(name).filter(|value| !value.is_empty())
 }

@@ -1,5 +1,5 @@
-//! The man pages in `man/`, made from the grammar and from the reference of config.toml. With `NEXUS_WRITE_MAN` set, the
-//! test writes them.
+//! The man pages in `man/`, made from the grammar and from the reference of config.toml. With `NEXUS_WRITE_MAN` set,
+//! the test writes them.
 
 use std::collections::BTreeMap;
 use std::fs;

@@ -65,9 +65,9 @@ pub(crate) enum Command {
     Chat(Deferred<chat::Args>),
     /// Answer every line of a file, as fast as the API allows
     ///
-    /// Each line of the input is a JSON object with a `prompt`, and each line of the output one with the `answer` or the
-    /// `error` of an `id`. With --out, running the same command again asks only the lines that have no answer yet, and
-    /// those whose question has changed. The ids that failed are named on stderr.
+    /// Each line of the input is a JSON object with a `prompt`, and each line of the output one with the `answer` or
+    /// the `error` of an `id`. With --out, running the same command again asks only the lines that have no answer yet,
+    /// and those whose question has changed. The ids that failed are named on stderr.
     ///
     /// A rate limit slows the batch down and does not count as a retry. If nothing but transient failures
     /// arrives for the time of --deadline, the batch ends.
@@ -120,9 +120,9 @@ pub(crate) enum Command {
     Demo(Deferred<demo::Args>),
     /// Print the completion script for a shell
     ///
-    /// The script asks nexus, so that providers, models, templates and conversations complete too. bash reads the folder
-    /// of the example only with the package bash-completion; without it, add `source <(nexus completions bash)` to
-    /// ~/.bashrc.
+    /// The script asks nexus, so that providers, models, templates and conversations complete too. bash reads the
+    /// folder of the example only with the package bash-completion; without it, add `source <(nexus completions bash)`
+    /// to ~/.bashrc.
     Completions(Deferred<completions::Args>),
 }
 

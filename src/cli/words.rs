@@ -1,7 +1,7 @@
 //! Words of a prompt that begin with a hyphen, such as `- buy milk`.
 //!
-//! A word that begins with `-` and contains white space is text, because no flag is written like that. clap would report
-//! it as an unknown flag; if clap accepted words with a hyphen, it would accept mistyped flags too.
+//! A word that begins with `-` and contains white space is text, because no flag is written like that. clap would
+//! report it as an unknown flag; if clap accepted words with a hyphen, it would accept mistyped flags too.
 
 use std::ffi::OsString;
 

@@ -8,8 +8,8 @@ use crate::provider;
 use crate::session::{Notice, Session};
 
 impl Client {
-    /// Asks the provider's UserInfo endpoint for the name of the account, unless it is known or there is no endpoint. The
-    /// name is saved with the session. A failure is a notice.
+    /// Asks the provider's UserInfo endpoint for the name of the account, unless it is known or there is no endpoint.
+    /// The name is saved with the session. A failure is a notice.
     pub(super) async fn with_account_name(&self, owner: &str, mut session: Session) -> Session {
         let Some(url) = self.provider().userinfo_url.as_ref().filter(|_| !is_named(&session.metadata)) else {
             return session;

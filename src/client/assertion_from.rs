@@ -14,8 +14,8 @@ use crate::store::BoxFuture;
 const LEAST_LIFE: i64 = 30;
 
 impl Client {
-    /// Takes the assertions of a grant from another provider's session ([`AssertionFrom::Session`]): those of this owner with
-    /// `other`. Its tokens are sent to the token endpoint of this provider.
+    /// Takes the assertions of a grant from another provider's session ([`AssertionFrom::Session`]): those of this
+    /// owner with `other`. Its tokens are sent to the token endpoint of this provider.
     #[must_use]
     pub fn with_assertions_from(mut self, other: Client, owner: &str) -> Self {
         let token = match self.provider().grant.assertion() {

@@ -20,9 +20,9 @@ impl Client {
     /// [`begin_sign_in`](Self::begin_sign_in).
     ///
     /// # Errors
-    /// [`SignInError::Provider`] without a client, `device_url` or `token_url`;
-    /// [`SignInError::DeviceFlowRefused`] if the client may not use the device flow, other [`SignInError`]s if the server
-    /// refused, could not be reached or sent codes that cannot be used; and those of the registration.
+    /// [`SignInError::Provider`] without a client, `device_url` or `token_url`; [`SignInError::DeviceFlowRefused`] if
+    /// the client may not use the device flow, other [`SignInError`]s if the server refused, could not be reached or
+    /// sent codes that cannot be used; and those of the registration.
     pub async fn authorize_device(&self) -> Result<DeviceAuthorization> {
         if !self.registers_itself() {
             return Ok(DeviceAuthorization::begin(self.provider(), None, &self.http).await?);
@@ -58,9 +58,9 @@ impl Client {
     /// [`wait_for_saves`](Self::wait_for_saves) waits for it once the server has sent tokens.
     ///
     /// # Errors
-    /// [`SignInError::Refused`] if the user or the server refused, [`SignInError::DeviceCodeExpired`] if the user did not
-    /// approve in time, [`SignInError::DeviceExchangeFailed`] or [`SignInError::Http`] if the server failed until then, and
-    /// [`SessionError::Store`] if the session could not be saved.
+    /// [`SignInError::Refused`] if the user or the server refused, [`SignInError::DeviceCodeExpired`] if the user did
+    /// not approve in time, [`SignInError::DeviceExchangeFailed`] or [`SignInError::Http`] if the server failed until
+    /// then, and [`SessionError::Store`] if the session could not be saved.
     pub async fn redeem_device(&self, owner: &str, authorization: DeviceAuthorization) -> Result<Session> {
         let authorization = Arc::new(authorization);
         let waited = poll_until_decided(
@@ -109,8 +109,8 @@ impl Client {
         polled.await.map_err(|_| SessionError::Abandoned("sign-in"))?
     }
 
-    /// Registers a client that may use the device flow too (RFC 8628, section 4), and saves it in place of an earlier one.
-    /// [`authorize_device_as`](Self::authorize_device_as) begins a sign-in with it.
+    /// Registers a client that may use the device flow too (RFC 8628, section 4), and saves it in place of an earlier
+    /// one. [`authorize_device_as`](Self::authorize_device_as) begins a sign-in with it.
     ///
     /// # Errors
     /// Those of [`register_client`](Self::register_client).

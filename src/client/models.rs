@@ -41,8 +41,8 @@ impl Client {
         Ok(models)
     }
 
-    /// Checks that the API takes the token and has the endpoint for questions. It is sent no question. Saves nothing but a
-    /// token that had to be refreshed.
+    /// Checks that the API takes the token and has the endpoint for questions. It is sent no question. Saves nothing
+    /// but a token that had to be refreshed.
     ///
     /// # Errors
     /// Those of [`models`](Self::models), but not [`ApiError::NoModelList`].

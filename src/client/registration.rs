@@ -18,8 +18,8 @@ impl Client {
     /// client is configured, it registers one first, unless the store has one from an earlier sign-in. A client whose
     /// secret has expired, or that the server no longer accepts, is registered anew.
     ///
-    /// A server learns of an unknown client in the browser, where most servers show an error instead of redirecting back.
-    /// If users report that, call [`forget_client`](Self::forget_client).
+    /// A server learns of an unknown client in the browser, where most servers show an error instead of redirecting
+    /// back. If users report that, call [`forget_client`](Self::forget_client).
     ///
     /// # Errors
     /// [`SignInError::RegistrationFailed`] and [`SignInError::InvalidRegistration`] if no client could be registered, a
@@ -66,11 +66,12 @@ impl Client {
         Ok(known.filter(|known| known.secret_expires_at.is_none_or(|at| at > usable_until)))
     }
 
-    /// Registers a client with this redirect URI, which may differ from the provider's in its port, and saves it in place
-    /// of an earlier one. [`authorization_url_as`](Self::authorization_url_as) begins a sign-in with it.
+    /// Registers a client with this redirect URI, which may differ from the provider's in its port, and saves it in
+    /// place of an earlier one. [`authorization_url_as`](Self::authorization_url_as) begins a sign-in with it.
     ///
     /// # Errors
-    /// Those of [`begin_sign_in`](Self::begin_sign_in), and [`ProviderError::MissingUrl`] without a registration endpoint.
+    /// Those of [`begin_sign_in`](Self::begin_sign_in), and [`ProviderError::MissingUrl`] without a registration
+    /// endpoint.
     pub async fn register_client(&self, redirect_uri: &str) -> Result<RegisteredClient> {
         self.register(redirect_uri, false).await
     }
@@ -90,7 +91,8 @@ impl Client {
         let scopes = provider.scopes.iter().flat_map(|scopes| scopes.split_whitespace());
         let of_api = |scope: &&str| registration.resource_scopes.iter().any(|known| known == scope);
         let mut scopes: Vec<Vec<_>> = vec![scopes.filter(|scope| is_listed(scope) || of_api(scope)).collect()];
-        // Servers need not list all scopes that they support (RFC 8414, section 2), but may refuse those that they do not.
+        // Servers need not list all scopes that they support (RFC 8414, section 2), but may refuse those that they do
+        // not.
         let listed: Vec<_> = scopes[0].iter().copied().filter(is_listed).collect();
         if listed != scopes[0] {
             scopes.push(listed);

@@ -79,8 +79,8 @@ impl Client {
         Ok(self.with_account_name(owner, session).await)
     }
 
-    /// Checks the ID token. Without one, nothing is known to be wrong: it decides no access, and plain OAuth servers ignore
-    /// the scope `openid`.
+    /// Checks the ID token. Without one, nothing is known to be wrong: it decides no access, and plain OAuth servers
+    /// ignore the scope `openid`.
     fn check_id_token(
         &self,
         expected: &ExpectedIdToken,

@@ -45,8 +45,8 @@ impl Client {
     /// if the other fails. `None` if no session is stored.
     ///
     /// # Errors
-    /// The session's lock could not be acquired, the session was moved to another store, or this machine does not have the key
-    /// of a store that other machines use.
+    /// The session's lock could not be acquired, the session was moved to another store, or this machine does not have
+    /// the key of a store that other machines use.
     pub async fn sign_out(&self, owner: &str) -> Result<Option<SignedOut>> {
         self.delete_session(owner, false).await
     }

@@ -6,8 +6,8 @@ use crate::session::source::SourceError;
 use crate::session::{Session, SessionBinding, SessionError, StoreTime, StoredSession};
 
 impl Client {
-    /// Requests a new token without a user, and saves it as the owner's session. An earlier session of the owner is kept
-    /// if that fails. It is not necessary before other calls, which request a token if there is none.
+    /// Requests a new token without a user, and saves it as the owner's session. An earlier session of the owner is
+    /// kept if that fails. It is not necessary before other calls, which request a token if there is none.
     ///
     /// # Errors
     /// [`SessionError::NotSignedIn`] if a user has to sign in ([`Grant::needs_user`](crate::Grant::needs_user)),

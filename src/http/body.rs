@@ -1,6 +1,6 @@
 //! The body of a response. A gzip body is decoded, because some gateways compress whatever was asked for. A byte order
-//! mark at its beginning is dropped, which RFC 8259 (section 8.1) allows for JSON and WHATWG HTML (section 9.2.6) asks for
-//! in streams of events.
+//! mark at its beginning is dropped, which RFC 8259 (section 8.1) allows for JSON and WHATWG HTML (section 9.2.6) asks
+//! for in streams of events.
 
 use std::future::poll_fn;
 use std::mem;

@@ -1,7 +1,7 @@
 //! The connections to servers, directly or through a proxy, which are kept for further requests.
 //!
-//! hyper-util's client can use proxies too, but it does not tell the status of a refused CONNECT and has no user name for
-//! SOCKS 4.
+//! hyper-util's client can use proxies too, but it does not tell the status of a refused CONNECT and has no user name
+//! for SOCKS 4.
 
 use std::error::Error;
 use std::fmt;
@@ -74,8 +74,8 @@ impl Connections {
     fn new(transport: Transport, to_server: ClientConfig, observer: Option<Connecting>) -> Self {
         let connector = ServerConnector { tls: HttpsConnector::from((transport, to_server)), observer };
         let mut builder = legacy::Client::builder(TokioExecutor::new());
-        // Closes connections that are idle for 90 seconds. A request that finds its connection closed before a byte of it was
-        // written is sent on another one: hyper's default.
+        // Closes connections that are idle for 90 seconds. A request that finds its connection closed before a byte of
+        // it was written is sent on another one: hyper's default.
         builder.pool_timer(TokioTimer::new());
         builder.http1_max_buf_size(READ_BYTES);
         Self { client: builder.build(connector) }

@@ -1,5 +1,5 @@
-//! Which proxy a request goes through. There is one reading of the proxy settings, so that messages name the proxy that is
-//! used.
+//! Which proxy a request goes through. There is one reading of the proxy settings, so that messages name the proxy that
+//! is used.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -91,8 +91,8 @@ impl Protocol {
 }
 
 impl Proxies {
-    /// Reads the variables in curl's order. Without a reader, and if no variable names a proxy, the settings of the system
-    /// apply.
+    /// Reads the variables in curl's order. Without a reader, and if no variable names a proxy, the settings of the
+    /// system apply.
     pub(super) fn read(variable: Option<Variable>) -> Self {
         let first = |names: &[&'static str]| {
             names.iter().find_map(|name| {
@@ -191,8 +191,8 @@ fn basic(user: &str, password: &str) -> Option<HeaderValue> {
     Some(value)
 }
 
-/// Whether `NO_PROXY` lists a server: by name, by a parent domain, by address or network, or as `*`. Entries are separated
-/// by commas or white space. An entry with a port is for that port only.
+/// Whether `NO_PROXY` lists a server: by name, by a parent domain, by address or network, or as `*`. Entries are
+/// separated by commas or white space. An entry with a port is for that port only.
 fn is_exempt(server: &Uri, list: &str) -> bool {
     let port = server.port_u16().unwrap_or(443);
     let entries = list.split(|c: char| c == ',' || c.is_whitespace()).map(invisible::trim).filter_map(|entry| {

@@ -137,9 +137,9 @@ fn proxy_refusal(error: &(dyn Error + 'static)) -> Option<ProxyRefusal> {
     }
 }
 
-/// What an alert of the server says about the client certificate (RFC 8446, section 6.2). With TLS 1.3 it comes when the
-/// client has already sent the request, which the server then has not read. The alert is lost if the connection is reset
-/// before it is read, and with HTTP/2 if the connection ends before the request has begun.
+/// What an alert of the server says about the client certificate (RFC 8446, section 6.2). With TLS 1.3 it comes when
+/// the client has already sent the request, which the server then has not read. The alert is lost if the connection is
+/// reset before it is read, and with HTTP/2 if the connection ends before the request has begun.
 fn refused_client_certificate(error: &(dyn Error + 'static), certificate: Certificate) -> Option<SendError> {
     let Some(alert) = alert(error) else {
         return (certificate == Certificate::Asked && ended_early(error))

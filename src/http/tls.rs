@@ -1,5 +1,5 @@
-//! TLS to servers and https proxies: the certificate authorities that are trusted, the client certificate, and the choice
-//! of HTTP version (ALPN, RFC 7301).
+//! TLS to servers and https proxies: the certificate authorities that are trusted, the client certificate, and the
+//! choice of HTTP version (ALPN, RFC 7301).
 
 use std::error::Error;
 use std::path::Path;

@@ -83,8 +83,8 @@ impl Answers {
     }
 }
 
-/// Reads a body that is not used, within limits: a program that still sends would see a broken connection instead of the
-/// refusal.
+/// Reads a body that is not used, within limits: a program that still sends would see a broken connection instead of
+/// the refusal.
 async fn discard(mut body: Incoming) {
     let all = async {
         let mut left = DISCARDED;

@@ -37,8 +37,8 @@ impl<E: Into<Error>> From<E> for Failure {
 }
 
 impl Forwarder {
-    /// The response of the API, as it arrives. If it rejects the token, that is renewed, and a request with a small body
-    /// is sent once more.
+    /// The response of the API, as it arrives. If it rejects the token, that is renewed, and a request with a small
+    /// body is sent once more.
     pub(super) async fn forward(&self, request: hyper::Request<Incoming>) -> Result<Response, Failure> {
         let (head, body) = request.into_parts();
         let url = upstream::url(self.client.provider(), &head.uri)?.ok_or(Failure::Path)?;

@@ -97,7 +97,8 @@ pub(super) fn remove_hop_by_hop(headers: &mut HeaderMap) {
     remove(headers, |name| HOP_BY_HOP.contains(name) || named.contains(name));
 }
 
-/// Removes the headers with these names. A request has few headers, so looking at each is faster than looking up each name.
+/// Removes the headers with these names. A request has few headers, so looking at each is faster than looking up each
+/// name.
 fn remove(headers: &mut HeaderMap, is_removed: impl Fn(&HeaderName) -> bool) {
     let removed: Vec<_> = headers.keys().filter(|name| is_removed(name)).cloned().collect();
     for name in removed {

@@ -1,9 +1,9 @@
 //! A proxy on loopback for other programs: they authenticate with a static key, and it sends their requests to the API
 //! with the access token of a session.
 //!
-//! A program that takes only a static key can use the session, and never sees the token, which may end while the program
-//! runs. Only the holder of the key gets through: other accounts of this machine can connect, and web pages in a local
-//! browser can send requests.
+//! A program that takes only a static key can use the session, and never sees the token, which may end while the
+//! program runs. Only the holder of the key gets through: other accounts of this machine can connect, and web pages in
+//! a local browser can send requests.
 
 use std::sync::Arc;
 
@@ -46,8 +46,8 @@ impl LocalProxy {
     /// free port.
     ///
     /// # Errors
-    /// [`Error::LocalProxy`] if the address cannot be used. [`Error::Api`] for a provider without the URL of an API, and
-    /// for a configured header that cannot be sent.
+    /// [`Error::LocalProxy`] if the address cannot be used. [`Error::Api`] for a provider without the URL of an API,
+    /// and for a configured header that cannot be sent.
     pub async fn bind(client: Client, owner: &str, key: ProxyKey, host: &str, port: u16) -> Result<Self, Error> {
         api::resource_url(client.provider(), "/")?;
         let headers = ProviderHeaders::of(client.provider())?;
@@ -74,12 +74,14 @@ impl LocalProxy {
         Self { error_text, ..self }
     }
 
-    /// The base URL for programs: `http://HOST:PORT`, without a slash at its end. The Chat Completions API is below `/v1`.
+    /// The base URL for programs: `http://HOST:PORT`, without a slash at its end. The Chat Completions API is below
+    /// `/v1`.
     pub fn url(&self) -> String {
         format!("http://{}:{}", self.host, self.listener.port())
     }
 
-    /// Answers requests until `end` completes, then finishes those in flight. Dropping the future closes all connections.
+    /// Answers requests until `end` completes, then finishes those in flight. Dropping the future closes all
+    /// connections.
     pub async fn serve(self, end: impl Future<Output = ()> + Send) {
         let port = self.listener.port();
         let tokens = Tokens::new(self.client.clone(), self.owner, self.headers.configured());

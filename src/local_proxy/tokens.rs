@@ -46,8 +46,8 @@ impl Current {
         got
     }
 
-    /// The failure of another request since `asked`. Requests that waited for it would otherwise try one after the other,
-    /// and each might take as long.
+    /// The failure of another request since `asked`. Requests that waited for it would otherwise try one after the
+    /// other, and each might take as long.
     fn failed_since(&self, asked: Instant) -> Result<(), Error> {
         match &self.failed {
             Some((at, error)) if *at >= asked => Err(error.clone()),
@@ -126,8 +126,8 @@ impl Tokens {
         self.token(session).map(Some)
     }
 
-    /// Renews no token for a minute, unless the API takes the current one before: it rejects even a fresh one, so it is not
-    /// the token that it dislikes.
+    /// Renews no token for a minute, unless the API takes the current one before: it rejects even a fresh one, so it is
+    /// not the token that it dislikes.
     pub(super) fn pause(&self) {
         *self.paused_until.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now() + PAUSE);
     }

@@ -45,8 +45,8 @@ const BACKLOG: u32 = 4_096;
 const MIN_IDLE: Duration = Duration::from_millis(5);
 /// The pause after a failed `accept`, usually for lack of file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(20);
-/// How long a connection that is kept alive may wait for its next request. Longer than HTTP clients keep theirs, so that
-/// none sends a request while it is closed.
+/// How long a connection that is kept alive may wait for its next request. Longer than HTTP clients keep theirs, so
+/// that none sends a request while it is closed.
 const KEPT_TIMEOUT: Duration = Duration::from_secs(120);
 /// The time limit for responses in flight when the listener stops.
 const SHUTDOWN_LIMIT: Duration = Duration::from_millis(500);

@@ -68,8 +68,8 @@ pub enum Verdict {
 }
 
 impl AuthorizationRequest {
-    /// Generates a `state`, a verifier and, for an ID token, a `nonce`, and builds the authorization URL (RFC 6749, section
-    /// 4.1.1). The request is not pushed, even if the provider has a `par_url`.
+    /// Generates a `state`, a verifier and, for an ID token, a `nonce`, and builds the authorization URL (RFC 6749,
+    /// section 4.1.1). The request is not pushed, even if the provider has a `par_url`.
     ///
     /// # Errors
     /// [`SignInError::Provider`] without a client id, `authorize_url` or `token_url`;
@@ -81,9 +81,10 @@ impl AuthorizationRequest {
         Ok(request)
     }
 
-    /// [`begin`](Self::begin), with a registered client if there is one. Pushes the request to the provider's `par_url`, if
-    /// it has one. The authorization URL then has only the client id and the server's reference to the request (RFC 9126,
-    /// section 4). A client that the server refuses is tried once more, as in [`redeem`](Self::redeem).
+    /// [`begin`](Self::begin), with a registered client if there is one. Pushes the request to the provider's
+    /// `par_url`, if it has one. The authorization URL then has only the client id and the server's reference to the
+    /// request (RFC 9126, section 4). A client that the server refuses is tried once more, as in
+    /// [`redeem`](Self::redeem).
     ///
     /// # Errors
     /// Also that the server refused the request or could not be reached.
@@ -128,8 +129,8 @@ impl AuthorizationRequest {
         Ok(request)
     }
 
-    /// A request whose URL is the endpoint's, and the parameters of the request. A registered client has its own redirect
-    /// URI.
+    /// A request whose URL is the endpoint's, and the parameters of the request. A registered client has its own
+    /// redirect URI.
     fn generate(
         provider: &ProviderConfig,
         registered: Option<RegisteredClient>,
@@ -209,8 +210,8 @@ impl AuthorizationRequest {
         &self.url
     }
 
-    /// How long the URL can be opened, if the server limits it: only a pushed request has a limit (RFC 9126, section 2.2).
-    /// A request that was read from bytes does not know it.
+    /// How long the URL can be opened, if the server limits it: only a pushed request has a limit (RFC 9126, section
+    /// 2.2). A request that was read from bytes does not know it.
     pub fn url_lifetime(&self) -> Option<Duration> {
         self.url_lifetime
     }

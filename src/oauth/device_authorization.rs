@@ -1,4 +1,5 @@
-//! The device authorization grant (RFC 8628): the user approves on another device, and this one asks until that is done.
+//! The device authorization grant (RFC 8628): the user approves on another device, and this one asks until that is
+//! done.
 
 use std::time::Duration;
 
@@ -36,7 +37,8 @@ const LONGEST_URI: usize = 2_000;
 /// The longest device code, in bytes.
 const LONGEST_DEVICE_CODE: usize = 16 * 1024;
 
-/// The refusals that another poll does not change (RFC 8628, section 3.5; RFC 6749, section 5.2), whatever their status.
+/// The refusals that another poll does not change (RFC 8628, section 3.5; RFC 6749, section 5.2), whatever their
+/// status.
 const FINAL: &[&str] = &["access_denied", "expired_token", "invalid_grant"];
 
 /// Codes of Microsoft, GitHub and django-oauth-toolkit, and the codes of the standards that they stand for.
@@ -95,8 +97,8 @@ pub(crate) enum Undecided {
 }
 
 impl DeviceAuthorization {
-    /// Requests the codes (RFC 8628, section 3.1). The client authenticates as at the token endpoint; one that the server
-    /// refuses is tried once more with another method.
+    /// Requests the codes (RFC 8628, section 3.1). The client authenticates as at the token endpoint; one that the
+    /// server refuses is tried once more with another method.
     ///
     /// # Errors
     /// The server refused, could not be reached, or sent codes that cannot be used.
@@ -142,8 +144,8 @@ impl DeviceAuthorization {
         &self.codes.verification_uri
     }
 
-    /// The verification URI with the code in it, for a QR code (RFC 8628, section 3.3.1). `None` if the server sent none
-    /// that can be used.
+    /// The verification URI with the code in it, for a QR code (RFC 8628, section 3.3.1). `None` if the server sent
+    /// none that can be used.
     pub fn verification_uri_complete(&self) -> Option<&Url> {
         self.codes.complete_uri.as_ref()
     }
@@ -250,8 +252,8 @@ fn with_standard_code(mut error: TokenError) -> TokenError {
     error
 }
 
-/// Whether the next poll may have another result (RFC 8628, section 3.5). Servers send `authorization_pending` with many
-/// statuses.
+/// Whether the next poll may have another result (RFC 8628, section 3.5). Servers send `authorization_pending` with
+/// many statuses.
 fn undecided(error: &TokenError) -> Option<Undecided> {
     match error {
         TokenError::Refused { error: code, .. } if code == "authorization_pending" => Some(Undecided::Pending),

@@ -70,8 +70,8 @@ impl DevicePace {
         Self { interval, pause: interval }
     }
 
-    /// Adjusts the pause to the last poll. `slow_down` makes all further pauses longer; a failure doubles the pause until
-    /// the server answers again.
+    /// Adjusts the pause to the last poll. `slow_down` makes all further pauses longer; a failure doubles the pause
+    /// until the server answers again.
     fn adjust(&mut self, undecided: &Undecided) {
         let asked = match undecided {
             Undecided::Pending => None,
@@ -101,8 +101,8 @@ mod tests {
         })
     }
 
-    /// Waits with these results of polls, the last one again and again. Returns the result, when each poll was sent, and
-    /// when the waiting ended, in seconds.
+    /// Waits with these results of polls, the last one again and again. Returns the result, when each poll was sent,
+    /// and when the waiting ended, in seconds.
     async fn waited(lifetime: u64, polls: Vec<Result<u8, Undecided>>) -> (Waited<u8>, Vec<u64>, u64) {
         let (begun, at) = (Instant::now(), RefCell::new(Vec::new()));
         let poll = || async {

@@ -154,8 +154,8 @@ pub enum SignInError {
         /// What the server did.
         failure: TokenFailure,
     },
-    /// The client may not use the device flow, or the server does not have it (RFC 6749, section 5.2: `unauthorized_client`
-    /// and `unsupported_grant_type`).
+    /// The client may not use the device flow, or the server does not have it (RFC 6749, section 5.2:
+    /// `unauthorized_client` and `unsupported_grant_type`).
     #[error("{host} {}{}", no_device_flow(client_id, *unsupported), detail(description))]
     DeviceFlowRefused {
         /// The provider's name.

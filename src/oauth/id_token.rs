@@ -1,7 +1,7 @@
 //! The ID token (OpenID Connect Core, section 2): its claims, and their checks after a sign-in.
 //!
-//! Its signature is not verified: it comes from the token endpoint over TLS (section 3.1.3.7, point 6), and it decides no
-//! access. The checks find a server that mixes up clients or users, and a code that was injected.
+//! Its signature is not verified: it comes from the token endpoint over TLS (section 3.1.3.7, point 6), and it decides
+//! no access. The checks find a server that mixes up clients or users, and a code that was injected.
 
 use std::fmt;
 
@@ -114,8 +114,8 @@ pub(super) fn names(claims: &Map<String, Value>) -> Option<Map<String, Value>> {
 pub(crate) struct ExpectedIdToken {
     /// The issuer, if it is configured.
     pub(super) issuer: Option<String>,
-    /// The authorization or the device authorization endpoint. Without a configured issuer, its origin must be that of the
-    /// issuer.
+    /// The authorization or the device authorization endpoint. Without a configured issuer, its origin must be that of
+    /// the issuer.
     pub(super) server: Url,
     /// Empty if the server knows clients without an id. Then any audience is accepted.
     pub(super) client_id: String,

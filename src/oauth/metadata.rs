@@ -126,8 +126,8 @@ impl ServerMetadata {
         .filter_map(|(name, url)| Some((name, url.as_ref()?)))
     }
 
-    /// Sets what the provider's configuration leaves open ([`FromMetadata`](crate::FromMetadata)). `resource_scopes` are
-    /// the scopes that the API asks for (RFC 9728, section 2).
+    /// Sets what the provider's configuration leaves open ([`FromMetadata`](crate::FromMetadata)). `resource_scopes`
+    /// are the scopes that the API asks for (RFC 9728, section 2).
     pub fn fill(&self, provider: &mut ProviderConfig, resource_scopes: &[String]) {
         provider.issuer = Some(self.issuer.clone());
         let open = |setting: &mut Option<Url>, found: &Option<Url>| {
@@ -186,8 +186,9 @@ impl ServerMetadata {
     }
 
     /// How a client that is registered may authenticate: as the token endpoint and the revocation endpoint both list,
-    /// because a client that cannot authenticate at the revocation endpoint leaves its session behind at the sign-out. If
-    /// they have no method in common, as the token endpoint lists. `private_key_jwt` only where nothing else is possible.
+    /// because a client that cannot authenticate at the revocation endpoint leaves its session behind at the sign-out.
+    /// If they have no method in common, as the token endpoint lists. `private_key_jwt` only where nothing else is
+    /// possible.
     fn client_auth_methods(&self) -> Option<Vec<ClientAuth>> {
         let listed = self.token_endpoint_auth_methods_supported.as_deref()?;
         let at_token = known_methods(listed);

@@ -408,8 +408,8 @@ fn is_prefetch(headers: &HeaderMap) -> bool {
     })
 }
 
-/// Whether this is no browser, or a browser that shows the response in a tab. A `fetch` by a page or a service worker, a
-/// frame and a subresource have other values.
+/// Whether this is no browser, or a browser that shows the response in a tab. A `fetch` by a page or a service worker,
+/// a frame and a subresource have other values.
 fn is_navigation(headers: &HeaderMap) -> bool {
     !has_fetch_metadata(headers)
         || (has_only(headers, "sec-fetch-mode", "navigate") && has_only(headers, "sec-fetch-dest", "document"))

@@ -83,8 +83,8 @@ pub(super) fn refusal(status: u16, retry_after: Option<Duration>, body: &[u8], r
     TokenError::Refused { status, error, standard, description: words(description), retry_after, assertion: None }
 }
 
-/// The text if it is one short line of plain words and numbers. A secret that a server repeats in an encoding which is not
-/// masked, such as base64 or percent-encoding, is none of these.
+/// The text if it is one short line of plain words and numbers. A secret that a server repeats in an encoding which is
+/// not masked, such as base64 or percent-encoding, is none of these.
 fn prose(text: &str) -> Option<&str> {
     let is_word = |word: &str| {
         let rest = word.get(1..).unwrap_or_default();

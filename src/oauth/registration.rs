@@ -136,12 +136,13 @@ impl Record<'_> {
 }
 
 impl RegistrationRequest<'_> {
-    /// Registers a client. A server that refuses its metadata is asked again with the next choice of scopes, then with the
-    /// next authentication method.
+    /// Registers a client. A server that refuses its metadata is asked again with the next choice of scopes, then with
+    /// the next authentication method.
     ///
     /// # Errors
-    /// [`SignInError::RegistrationFailed`] if the server refused or gave no response, [`SignInError::InvalidRegistration`]
-    /// if the response cannot be used, and [`SignInError::Http`] if the server was not reached.
+    /// [`SignInError::RegistrationFailed`] if the server refused or gave no response,
+    /// [`SignInError::InvalidRegistration`] if the response cannot be used, and [`SignInError::Http`] if the server was
+    /// not reached.
     pub(crate) async fn send(&self, http: &Http, place: ClientPlace) -> Result<RegisteredClient> {
         let mut choices = self.choices().into_iter();
         // There is always one.

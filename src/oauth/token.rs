@@ -46,8 +46,8 @@ const PUBLIC_FIELDS: &[&str] = &[
     "token_type_hint",
 ];
 
-/// The fields that the token requests set themselves (RFC 6749, sections 2.3.1, 4.1.3 and 6; RFC 7521, sections 4.1 and 4.2;
-/// RFC 7636, section 4.5; RFC 8628, section 3.4).
+/// The fields that the token requests set themselves (RFC 6749, sections 2.3.1, 4.1.3 and 6; RFC 7521, sections 4.1 and
+/// 4.2; RFC 7636, section 4.5; RFC 8628, section 3.4).
 pub const TOKEN_REQUEST_FIELDS: &[&str] = &[
     "assertion",
     "client_assertion",
@@ -145,8 +145,8 @@ impl<'a> Endpoint<'a> {
 
 impl Endpoint<'_> {
     /// This endpoint with the authentication to try if the server refuses the client. Many servers expect the id and
-    /// secret in HTTP Basic not form-encoded: `None` if that is the same, or if a colon in the id would move the boundary.
-    /// Some register a client with a secret, which they require, and say that it needs none.
+    /// secret in HTTP Basic not form-encoded: `None` if that is the same, or if a colon in the id would move the
+    /// boundary. Some register a client with a secret, which they require, and say that it needs none.
     pub(super) fn with_other_auth(self) -> Option<Self> {
         if self.auth == ClientAuth::None && self.secret.is_some() {
             return Some(Self { auth: ClientAuth::Post, ..self });
@@ -326,8 +326,8 @@ fn written(fields: &[(&str, &str)], encoding: Encoding) -> (&'static str, String
     }
 }
 
-/// The whole body, up to `limit` bytes, a multiple of 1024. A complete JSON object is whole however its connection ends:
-/// it may contain the only copy of a token.
+/// The whole body, up to `limit` bytes, a multiple of 1024. A complete JSON object is whole however its connection
+/// ends: it may contain the only copy of a token.
 pub(super) async fn body(response: Response, limit: usize) -> Result<Vec<u8>, TokenError> {
     if let Some(coding) = http::unsupported_encoding(response.headers()) {
         return Err(TokenError::InvalidResponse(format!("the unsupported content encoding `{coding}`")));

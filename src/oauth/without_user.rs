@@ -1,5 +1,5 @@
-//! Token requests without a user: client credentials (RFC 6749, section 4.4), JWT assertions (RFC 7523, section 2.1) and token
-//! exchange (RFC 8693, section 2.1).
+//! Token requests without a user: client credentials (RFC 6749, section 4.4), JWT assertions (RFC 7523, section 2.1)
+//! and token exchange (RFC 8693, section 2.1).
 
 use super::token::Endpoint;
 use super::token_error::TokenError;

@@ -35,8 +35,8 @@ impl ProviderConfig {
         self
     }
 
-    /// Sets the client registration endpoint (RFC 7591), for a provider without a client. `client_name` is what the server
-    /// shows to users.
+    /// Sets the client registration endpoint (RFC 7591), for a provider without a client. `client_name` is what the
+    /// server shows to users.
     ///
     /// # Errors
     /// Those of [`with_authorize_url`](Self::with_authorize_url).

@@ -30,8 +30,9 @@ impl ProviderConfig {
         }
     }
 
-    /// A provider of another name with the settings of a built-in one, such as [`claude_platform`](Self::claude_platform) for
-    /// a further customer. `None` if no built-in provider has the name `preset`.
+    /// A provider of another name with the settings of a built-in one, such as
+    /// [`claude_platform`](Self::claude_platform) for a further customer. `None` if no built-in provider has the name
+    /// `preset`.
     pub fn like(preset: &str, name: &str) -> Option<Self> {
         let Self { redirect_uri, .. } = Self::named(name);
         Some(Self { name: name.into(), redirect_uri, ..Self::built_in(preset)? })
@@ -57,8 +58,8 @@ impl ProviderConfig {
         }
     }
 
-    /// Workload Identity Federation at the Claude Console. Set the [grant](Self::grant) to [`Grant::JwtBearer`] with the
-    /// workload's identity token, and `federation_rule_id`, `organization_id` and, if the rule needs them,
+    /// Workload Identity Federation at the Claude Console. Set the [grant](Self::grant) to [`Grant::JwtBearer`] with
+    /// the workload's identity token, and `federation_rule_id`, `organization_id` and, if the rule needs them,
     /// `service_account_id` and `workspace_id` in the parameters of the [exchange](Self::code).
     pub fn claude_federation() -> Self {
         let beta = Arc::new(HeaderSecret::new("oauth-2025-04-20,oidc-federation-2026-04-01".into()));
@@ -74,12 +75,13 @@ impl ProviderConfig {
         }
     }
 
-    /// Claude Platform OAuth (beta): customers link their organization to your application, and pay for their requests. It
-    /// is not verified against the live service.
+    /// Claude Platform OAuth (beta): customers link their organization to your application, and pay for their requests.
+    /// It is not verified against the live service.
     ///
     /// The client (`clid_...`) is yours to register, and authenticates with an assertion of your identity provider
     /// ([`ClientAuth::PrivateKeyJwt`](crate::ClientAuth::PrivateKeyJwt)). The user profile of the customer belongs in
-    /// [`par_params`](Self::par_params). Use one owner for each customer. The `connection_id` is in the session's metadata.
+    /// [`par_params`](Self::par_params). Use one owner for each customer. The `connection_id` is in the session's
+    /// metadata.
     pub fn claude_platform() -> Self {
         let at = |path: &str| Url::parse(&format!("https://auth.claude.com{path}")).ok();
         Self {

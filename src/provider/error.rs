@@ -26,8 +26,8 @@ pub enum ProviderError {
         /// Which URL, such as `token_url`.
         setting: &'static str,
     },
-    /// The authorization server accepts only clients that authenticate with an assertion (`private_key_jwt` of RFC 7523),
-    /// and the client has none.
+    /// The authorization server accepts only clients that authenticate with an assertion (`private_key_jwt` of RFC
+    /// 7523), and the client has none.
     #[error("the authorization server of {provider} accepts only clients that authenticate with private_key_jwt")]
     AssertionRequired {
         /// The provider's name.

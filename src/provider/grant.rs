@@ -32,9 +32,8 @@ pub enum Grant {
 pub enum AssertionFrom {
     /// A file, a command or a text.
     Source(AssertionSource),
-    /// The session with another provider, which
-    /// [`Client::with_assertions_from`](crate::Client::with_assertions_from) sets. Its token is sent to this provider's token
-    /// endpoint.
+    /// The session with another provider, which [`Client::with_assertions_from`](crate::Client::with_assertions_from)
+    /// sets. Its token is sent to this provider's token endpoint.
     Session {
         /// The other provider's name.
         provider: String,

@@ -26,8 +26,8 @@ pub use tls::{Tls, TlsError};
 pub struct ProviderConfig {
     /// The name, unique in a session store.
     pub name: String,
-    /// The authorization server's issuer identifier (RFC 8414, section 2), if configured. Endpoints that are not set are
-    /// read from its metadata ([`discovered`](Self::discovered)).
+    /// The authorization server's issuer identifier (RFC 8414, section 2), if configured. Endpoints that are not set
+    /// are read from its metadata ([`discovered`](Self::discovered)).
     pub issuer: Option<String>,
     /// The gateway, if its URL is all that is known. Endpoints that are not set are found out from what it publishes
     /// ([`discovered`](Self::discovered)).
@@ -38,10 +38,11 @@ pub struct ProviderConfig {
     pub require_iss: bool,
     /// The authorization endpoint (RFC 6749, section 3.1).
     pub authorize_url: Option<Url>,
-    /// The pushed authorization request endpoint (RFC 9126, section 2). With one, authorization requests are pushed there.
+    /// The pushed authorization request endpoint (RFC 9126, section 2). With one, authorization requests are pushed
+    /// there.
     pub par_url: Option<Url>,
-    /// Whether the server takes pushed authorization requests only (`require_pushed_authorization_requests` of RFC 9126,
-    /// section 5).
+    /// Whether the server takes pushed authorization requests only (`require_pushed_authorization_requests` of RFC
+    /// 9126, section 5).
     pub require_par: bool,
     /// The token endpoint (RFC 6749, section 3.2).
     pub token_url: Option<Url>,
@@ -60,8 +61,8 @@ pub struct ProviderConfig {
     pub userinfo_url: Option<Url>,
     /// The device authorization endpoint (RFC 8628, section 3.1), for sign-ins on another device.
     pub device_url: Option<Url>,
-    /// The registered client. Without one and without a registration endpoint, users cannot sign in, but stored sessions
-    /// work.
+    /// The registered client. Without one and without a registration endpoint, users cannot sign in, but stored
+    /// sessions work.
     pub client: Option<OAuthClient>,
     /// How a client is registered if there is none.
     pub registration: Registration,
@@ -72,7 +73,8 @@ pub struct ProviderConfig {
     /// The API that the tokens are for, as the authorization server knows it (RFC 8707, section 2): an absolute URI
     /// without a fragment, sent byte for byte. An empty text sends none, even if one is known from elsewhere.
     pub resource: Option<String>,
-    /// The audience of tokens that are requested without a user (RFC 8693, section 2.1), as the authorization server knows it.
+    /// The audience of tokens that are requested without a user (RFC 8693, section 2.1), as the authorization server
+    /// knows it.
     pub audience: Option<String>,
     /// What the authorization server shall show to the user (`prompt` of OpenID Connect Core, section 3.1.2.1): words
     /// separated by spaces.
@@ -312,7 +314,8 @@ impl ProviderConfig {
         (self.issuer.is_some() || self.gateway.is_some()) && (self.authorize_url.is_none() || self.token_url.is_none())
     }
 
-    /// Whether a sign-in on another device must ask the issuer or the gateway first: an endpoint that it needs is not set.
+    /// Whether a sign-in on another device must ask the issuer or the gateway first: an endpoint that it needs is not
+    /// set.
     pub fn needs_discovery_for_device(&self) -> bool {
         (self.issuer.is_some() || self.gateway.is_some()) && (self.device_url.is_none() || self.token_url.is_none())
     }
@@ -400,7 +403,8 @@ pub(crate) fn check_endpoint(url: &Url) -> Result<(), String> {
     Ok(())
 }
 
-/// Why a text cannot be the `resource` of a request: it must be an absolute URI without a fragment (RFC 8707, section 2).
+/// Why a text cannot be the `resource` of a request: it must be an absolute URI without a fragment (RFC 8707, section
+/// 2).
 pub fn not_a_resource(text: &str) -> Option<String> {
     if let Some(why) = invisible::inside(text, false) {
         return Some(why);

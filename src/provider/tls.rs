@@ -11,8 +11,8 @@ use rustls::sign::CertifiedKey;
 
 use crate::error_info::{ErrorClass, ErrorInfo};
 
-/// The certificates of a provider. The default has none: the system's certificate authorities are trusted, and no client
-/// certificate is presented.
+/// The certificates of a provider. The default has none: the system's certificate authorities are trusted, and no
+/// client certificate is presented.
 #[derive(Default, Clone)]
 pub struct Tls {
     authorities: Option<Arc<RootCertStore>>,
@@ -34,8 +34,8 @@ impl Tls {
     }
 
     /// Presents a client certificate, followed by those of its issuers, all in PEM. `key` is its private key in PEM
-    /// (PKCS #8, PKCS #1 or SEC 1), not encrypted. The certificate is presented to the origins of the token endpoint (of
-    /// the issuer, where that is not configured) and of the API, and to no other.
+    /// (PKCS #8, PKCS #1 or SEC 1), not encrypted. The certificate is presented to the origins of the token endpoint
+    /// (of the issuer, where that is not configured) and of the API, and to no other.
     ///
     /// # Errors
     /// Any [`TlsError`].

@@ -22,8 +22,8 @@ const LIFETIME: u32 = 600;
 const USUAL_SCOPE: &str = "model.request model.read";
 
 impl Sandbox {
-    /// Approves the sign-in with this user code, as the user does on another device. Returns whether the code is known and
-    /// waits for a decision.
+    /// Approves the sign-in with this user code, as the user does on another device. Returns whether the code is known
+    /// and waits for a decision.
     pub fn approve_device(&self, user_code: &str) -> bool {
         self.decide_device(user_code, Decision::Approved)
     }

@@ -27,8 +27,8 @@ pub struct Settings {
     pub resource: Option<String>,
     /// Whether authorization requests must be pushed (RFC 9126).
     pub require_par: bool,
-    /// The device flow (RFC 8628): the members that replace those of a device authorization response. `null` removes one.
-    /// `None` answers 404.
+    /// The device flow (RFC 8628): the members that replace those of a device authorization response. `null` removes
+    /// one. `None` answers 404.
     pub device: Option<Map<String, Value>>,
     /// Which assertions it accepts, and whether it issues tokens without a user.
     pub assertions: AssertionRules,

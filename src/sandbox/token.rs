@@ -223,8 +223,8 @@ fn required<'a>(fields: &'a Fields, name: &str) -> Result<&'a str, Answer> {
     one(fields, name)?.ok_or_else(|| refusal(400, "invalid_request", &format!("{name} is missing")))
 }
 
-/// Client authentication (RFC 6749, section 2.3), with the method of the client only, or with `other` if it has a secret.
-/// Returns the client's id.
+/// Client authentication (RFC 6749, section 2.3), with the method of the client only, or with `other` if it has a
+/// secret. Returns the client's id.
 pub(super) fn authenticate(
     state: &mut State,
     other: Option<ClientAuth>,

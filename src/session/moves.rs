@@ -7,8 +7,8 @@
 //! 2. The record in the source is marked as being in the target, and its sealed value is erased.
 //! 3. The mark in the target is removed.
 //!
-//! The session is locked in both stores meanwhile. [`next_step`] derives the step from the two records alone, so the next
-//! move continues one that was interrupted.
+//! The session is locked in both stores meanwhile. [`next_step`] derives the step from the two records alone, so the
+//! next move continues one that was interrupted.
 
 use std::collections::BTreeSet;
 
@@ -76,16 +76,17 @@ struct Route<'a> {
 
 impl SealedSessions {
     /// Moves all sessions and registered clients to another store. The sessions of the empty owner become those of
-    /// `owner`, if one is given. Their sealed bytes are not changed otherwise, so both stores need the same key. Pending
-    /// sign-ins are not moved; they expire. `progress` is called before each session with its number and the number of all.
+    /// `owner`, if one is given. Their sealed bytes are not changed otherwise, so both stores need the same key.
+    /// Pending sign-ins are not moved; they expire. `progress` is called before each session with its number and the
+    /// number of all.
     ///
-    /// What was moved is refused here from then on ([`SessionError::Moved`]). A move that was interrupted is continued by
-    /// the next one.
+    /// What was moved is refused here from then on ([`SessionError::Moved`]). A move that was interrupted is continued
+    /// by the next one.
     ///
     /// # Errors
-    /// If a session does not open, [`SessionError::OtherKey`], [`SessionError::Occupied`] and [`SessionError::OwnerTaken`]:
-    /// then nothing was moved.
-    /// If a store cannot be used or a session is locked, each session is in one of the stores.
+    /// If a session does not open, [`SessionError::OtherKey`], [`SessionError::Occupied`] and
+    /// [`SessionError::OwnerTaken`]: then nothing was moved. If a store cannot be used or a session is locked, each
+    /// session is in one of the stores.
     pub async fn move_to(
         &self,
         target: &Self,
@@ -175,7 +176,8 @@ impl SealedSessions {
         Ok(listed.iter().map(place).collect())
     }
 
-    /// Makes the active key of this store that of the target, unless another one is active there, which is needed here then.
+    /// Makes the active key of this store that of the target, unless another one is active there, which is needed here
+    /// then.
     async fn copy_active_key(&self, target: &Self) -> Result<()> {
         if let Some(id) = target.store().active_key().await? {
             let keys = target.keystore().clone();
@@ -234,7 +236,8 @@ impl SealedSessions {
     }
 }
 
-/// The next step for a session. The records tell whether they are of one session, because a store may have several names.
+/// The next step for a session. The records tell whether they are of one session, because a store may have several
+/// names.
 fn next_step(source: Option<&Record>, target: Option<&Record>, source_name: &str, target_name: &str) -> Step {
     let Some(source) = source else { return Step::Gone };
     let is_erased = |record: &Record| record::is_erased(&record.session.bytes);

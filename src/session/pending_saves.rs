@@ -1,5 +1,5 @@
-//! Counts the tokens that were requested and are not saved yet, and the locks that are being released. A process must not
-//! end before that is done.
+//! Counts the tokens that were requested and are not saved yet, and the locks that are being released. A process must
+//! not end before that is done.
 
 use std::sync::Arc;
 

@@ -152,8 +152,8 @@ pub(super) fn key_id(bytes: &[u8]) -> Option<&str> {
     parts(bytes).and_then(|(_, sealed)| seal::key_id(sealed))
 }
 
-/// Seals a record's bytes anew. `open` gets the associated data and the sealed value. `None` if the bytes are invalid or do
-/// not open.
+/// Seals a record's bytes anew. `open` gets the associated data and the sealed value. `None` if the bytes are invalid
+/// or do not open.
 pub(super) fn reseal<E>(
     seal: &Seal,
     key: &SessionKey,

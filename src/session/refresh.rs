@@ -126,8 +126,8 @@ impl Refresher {
     /// waited for.
     ///
     /// # Errors
-    /// [`StoreError::Busy`] after [`SessionStore::lock_wait`](crate::store::SessionStore::lock_wait), or if the store cannot
-    /// be used.
+    /// [`StoreError::Busy`] after [`SessionStore::lock_wait`](crate::store::SessionStore::lock_wait), or if the store
+    /// cannot be used.
     pub(crate) async fn lock(&self, key: &SessionKey) -> Result<LockedSession> {
         let begun = Instant::now();
         let tried = self.noticed(self.sessions.lock(key, Duration::ZERO), || self.waiting_for_store()).await;
@@ -158,7 +158,8 @@ impl Refresher {
         Notice::WaitingForStore { store: self.sessions.store().name() }
     }
 
-    /// Saves new tokens, with retries for a second, or for a minute if the store is unavailable: they exist nowhere else.
+    /// Saves new tokens, with retries for a second, or for a minute if the store is unavailable: they exist nowhere
+    /// else.
     ///
     /// # Errors
     /// If they could not be saved.

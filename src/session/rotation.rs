@@ -1,5 +1,5 @@
-//! The keys of a store that many machines may share: which of them are in use, which one is active, and sealing everything
-//! with it while other processes use the store.
+//! The keys of a store that many machines may share: which of them are in use, which one is active, and sealing
+//! everything with it while other processes use the store.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -52,8 +52,8 @@ pub struct Resealed {
 }
 
 impl SealedSessions {
-    /// The keys of this machine, those that stored values are sealed with, and the active one, in this order: the keys of
-    /// this machine, then others by id.
+    /// The keys of this machine, those that stored values are sealed with, and the active one, in this order: the keys
+    /// of this machine, then others by id.
     ///
     /// # Errors
     /// If the store or the keys cannot be read.
@@ -97,8 +97,8 @@ impl SealedSessions {
         Ok(counts)
     }
 
-    /// Makes a key the active one, which seals new values on every machine that uses the store. Returns whether another one
-    /// was active.
+    /// Makes a key the active one, which seals new values on every machine that uses the store. Returns whether another
+    /// one was active.
     ///
     /// # Errors
     /// [`KeyError::Unknown`] if this machine does not have the key, and others if the keys or the store cannot be used.
@@ -115,8 +115,8 @@ impl SealedSessions {
         }
     }
 
-    /// Seals everything in the store with the active key, in batches, while other processes use the store. What they change
-    /// meanwhile is not lost. If it is interrupted, everything opens, and the next call continues.
+    /// Seals everything in the store with the active key, in batches, while other processes use the store. What they
+    /// change meanwhile is not lost. If it is interrupted, everything opens, and the next call continues.
     ///
     /// # Errors
     /// If the store cannot be used, or this machine does not have the active key.
@@ -139,8 +139,8 @@ impl SealedSessions {
     /// Removes a key that is not active and that nothing is sealed with from this machine.
     ///
     /// # Errors
-    /// [`KeyError::Active`], [`KeyError::InUse`], [`KeyError::ActiveNotHere`], [`KeyError::Unknown`], and others if the keys
-    /// or the store cannot be used.
+    /// [`KeyError::Active`], [`KeyError::InUse`], [`KeyError::ActiveNotHere`], [`KeyError::Unknown`], and others if the
+    /// keys or the store cannot be used.
     pub async fn retire_key(&self, id: &str) -> Result<Retired> {
         let keys = self.keystore().clone();
         // A process of this machine that is about to save something has finished then.

@@ -1,8 +1,8 @@
 //! Encryption at rest: XChaCha20-Poly1305 with a random nonce for every value. The associated data names the value's
 //! place, so a value cannot be moved to another one.
 //!
-//! A sealed value is [`NAMED`], the length of the key's id, the id, the nonce and the ciphertext. The id is associated data
-//! too. A value of an earlier version is the nonce and the ciphertext alone.
+//! A sealed value is [`NAMED`], the length of the key's id, the id, the nonce and the ciphertext. The id is associated
+//! data too. A value of an earlier version is the nonce and the ciphertext alone.
 
 use chacha20poly1305::aead::{Aead as _, KeyInit as _, Payload};
 use chacha20poly1305::{Key, XChaCha20Poly1305, XNonce};

@@ -42,8 +42,8 @@ impl SealedSessions {
         Self { store, keys: keys.shared(), pending: PendingSaves::default() }
     }
 
-    /// Sessions in memory, sealed with a key in memory, for a process that may lose them. `clock` gives the time in Unix
-    /// seconds.
+    /// Sessions in memory, sealed with a key in memory, for a process that may lose them. `clock` gives the time in
+    /// Unix seconds.
     ///
     /// # Errors
     /// The operating system returned no random bytes.
@@ -203,7 +203,8 @@ impl SealedSessions {
     /// # Errors
     /// If it could not be saved.
     pub async fn put_pending(&self, key: &SessionKey, state: &str, value: &[u8], lifetime: Duration) -> Result<()> {
-        // No lease makes another machine wait for this before it retires the key. Then the sign-in has to be started again.
+        // No lease makes another machine wait for this before it retires the key. Then the sign-in has to be started
+        // again.
         let held = self.seal_with(Keystore::seal_or_create).await?;
         let hash = <[u8; 32]>::from(Sha256::digest(state));
         let sealed = held.seal.seal(&pending_data(&key.owner, &hash), &named(&key.provider, value))?;
@@ -253,8 +254,8 @@ impl SealedSessions {
     /// # Errors
     /// If it could not be saved.
     pub async fn save_client(&self, client: &RegisteredClient) -> Result<()> {
-        // No lease makes another machine wait for this before it retires the key, or a move before it copies the clients.
-        // Then the next sign-in registers another client: a session has a copy of its own.
+        // No lease makes another machine wait for this before it retires the key, or a move before it copies the
+        // clients. Then the next sign-in registers another client: a session has a copy of its own.
         let held = self.seal_with(Keystore::seal_or_create).await?;
         let ClientPlace { issuer, redirect_uri } = &client.place;
         let sealed = held.seal.seal(&client_data(issuer, redirect_uri), &client.to_bytes())?;
@@ -271,8 +272,8 @@ impl SealedSessions {
         Ok(())
     }
 
-    /// Deletes the registered client that is kept in this place if it has this id: another process may have registered a
-    /// new one.
+    /// Deletes the registered client that is kept in this place if it has this id: another process may have registered
+    /// a new one.
     ///
     /// # Errors
     /// If the store or the key cannot be used.

@@ -107,14 +107,16 @@ pub struct SessionBinding {
     pub resource: Option<String>,
     /// Where the client is kept, if it was registered dynamically (RFC 7591).
     pub registered: Option<ClientPlace>,
-    /// A hash of the settings that the session was made from, if it was made without a user. `None` if a user signed in.
+    /// A hash of the settings that the session was made from, if it was made without a user. `None` if a user signed
+    /// in.
     pub settings: Option<String>,
 }
 
 impl SessionBinding {
-    /// The endpoint at `url` for the client of the session. What is configured for this client comes first, because a secret
-    /// may have been rotated; `secret` is the one that the session was made with. `auth` is how the client authenticates
-    /// there: the session remembers what a sign-in found out, but whether an assertion is used is only configured.
+    /// The endpoint at `url` for the client of the session. What is configured for this client comes first, because a
+    /// secret may have been rotated; `secret` is the one that the session was made with. `auth` is how the client
+    /// authenticates there: the session remembers what a sign-in found out, but whether an assertion is used is only
+    /// configured.
     pub(crate) fn endpoint<'a>(
         &'a self,
         url: &'a Url,

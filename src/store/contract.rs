@@ -86,8 +86,8 @@ pub struct Listed {
 }
 
 impl Listed {
-    /// Whether it has a token. A session that begins without a user is stored before it has one, as if that had expired in
-    /// 1970.
+    /// Whether it has a token. A session that begins without a user is stored before it has one, as if that had expired
+    /// in 1970.
     pub fn has_token(&self) -> bool {
         self.expires_at != Some(0)
     }
@@ -221,29 +221,29 @@ pub trait SessionStore: Send + Sync {
     /// Deletes a registered client if one is kept.
     fn delete_client<'a>(&'a self, issuer: &'a str, redirect_uri: &'a str) -> BoxFuture<'a, Result<()>>;
 
-    /// The sealed values of one kind, in an order that does not change. A page that is not full is the last one. Pending
-    /// sign-ins that have expired are left out.
+    /// The sealed values of one kind, in an order that does not change. A page that is not full is the last one.
+    /// Pending sign-ins that have expired are left out.
     fn sealed_values<'a>(&'a self, page: Page<'a>) -> BoxFuture<'a, Result<Vec<SealedValue>>>;
 
     /// Replaces the sealed bytes of these values, all of one kind, and nothing else. Those whose bytes were changed
     /// meanwhile are left as they are. Returns how many were replaced. Needs no locks.
     fn replace_values(&self, values: Vec<Replacement>) -> BoxFuture<'_, Result<usize>>;
 
-    /// The id of the active key, which seals new values. `None` if none is active yet, or if the store does not keep it:
-    /// then the first key of each machine is its active key.
+    /// The id of the active key, which seals new values. `None` if none is active yet, or if the store does not keep
+    /// it: then the first key of each machine is its active key.
     fn active_key(&self) -> BoxFuture<'_, Result<Option<String>>> {
         Box::pin(async { Ok(None) })
     }
 
-    /// Makes a key the active one, unless `if_none` is true and another key is active. Returns the id of the active key, or
-    /// `None` if the store does not keep it.
+    /// Makes a key the active one, unless `if_none` is true and another key is active. Returns the id of the active
+    /// key, or `None` if the store does not keep it.
     fn activate_key<'a>(&'a self, id: &'a str, if_none: bool) -> BoxFuture<'a, Result<Option<String>>> {
         let _ = (id, if_none);
         Box::pin(async { Ok(None) })
     }
 
-    /// How long to wait for the lock of a session: longer than a token request of its holder and of another waiting process,
-    /// and longer than the store keeps the lock of a process that was killed.
+    /// How long to wait for the lock of a session: longer than a token request of its holder and of another waiting
+    /// process, and longer than the store keeps the lock of a process that was killed.
     fn lock_wait(&self) -> Duration {
         Duration::from_secs(90)
     }
@@ -276,13 +276,13 @@ pub trait LockedSession: Send {
     }
 
     /// Records that a refresh is about to be sent: increments `attempts`, and sets `refreshing_since` to `now` unless
-    /// it is set. Reserves what the commit needs. Must be durable before it returns. A session that was moved to another
-    /// store has no generation to refresh: [`StoreError::Superseded`].
+    /// it is set. Reserves what the commit needs. Must be durable before it returns. A session that was moved to
+    /// another store has no generation to refresh: [`StoreError::Superseded`].
     fn begin_refresh(&mut self, generation: i64, now: i64) -> BoxFuture<'_, Result<()>>;
 
     /// Replaces the session if its generation is still `expected`, even if the lock was lost. `expected` is 0 if there
-    /// is no session. A session that replaced a deleted one since `begin_refresh` is another one, whatever its generation.
-    /// Clears `refreshing_since` and `ended_at`, and keeps `moved_to`.
+    /// is no session. A session that replaced a deleted one since `begin_refresh` is another one, whatever its
+    /// generation. Clears `refreshing_since` and `ended_at`, and keeps `moved_to`.
     fn commit<'a>(&'a mut self, expected: i64, session: &'a SealedSession) -> BoxFuture<'a, Result<()>>;
 
     /// Records that a refresh failed: sets `refreshing_since`, and replaces the sealed bytes if any are given.

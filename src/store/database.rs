@@ -221,9 +221,9 @@ impl Database {
 
     /// Runs `work` on a connection that reads. `None` if the database does not exist.
     ///
-    /// The connection is kept for the next time, because opening the file takes many times as long as most queries. It is
-    /// not used again after an error, or when the path leads to another file. The schema is checked again after
-    /// each change: a newer version of this program may have migrated it.
+    /// The connection is kept for the next time, because opening the file takes many times as long as most queries. It
+    /// is not used again after an error, or when the path leads to another file. The schema is checked again after each
+    /// change: a newer version of this program may have migrated it.
     pub fn read<T>(&self, work: impl FnOnce(&Connection) -> Result<T>) -> Result<Option<T>> {
         let file = match self.privacy.check(&self.path).and_then(|()| file_id(&self.path)) {
             Ok(file) => file,
@@ -254,8 +254,8 @@ impl Database {
     }
 
     fn open_for_writing(&self) -> Result<Connection> {
-        // The connections that read would have to check the schema again. Until the next read, no file is open, so the disk
-        // can be unmounted while a refresh waits for its answer.
+        // The connections that read would have to check the schema again. Until the next read, no file is open, so the
+        // disk can be unmounted while a refresh waits for its answer.
         self.idle().clear();
         let made = || {
             private_fs::survive_file_limit();

@@ -1,5 +1,5 @@
-//! Clients that authenticate with an assertion (`private_key_jwt` of RFC 7523, section 2.2): signed with an own key, from a
-//! file or from a command. And client secrets in environment variables.
+//! Clients that authenticate with an assertion (`private_key_jwt` of RFC 7523, section 2.2): signed with an own key,
+//! from a file or from a command. And client secrets in environment variables.
 
 use std::fs;
 

@@ -96,8 +96,8 @@ fn the_url_of_the_store_is_never_shown() {
     of_variable("owner", "\"of the variable\"", "NEXUS_OWNER");
 }
 
-/// Runs a command with this text as `/etc/nexus/config.toml` and the home folder `home`. `None` where no mount namespace
-/// can be had.
+/// Runs a command with this text as `/etc/nexus/config.toml` and the home folder `home`. `None` where no mount
+/// namespace can be had.
 #[cfg(target_os = "linux")]
 fn with_system_file(nexus: &Nexus, text: &str, words: &[&str]) -> Option<Output> {
     let etc = tempfile::tempdir().unwrap();

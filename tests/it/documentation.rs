@@ -1,5 +1,5 @@
-//! The examples of README.md and `docs/`: each is run, with a sandbox in place of the servers that they name. A unit test
-//! of the command line checks the commands inside the text.
+//! The examples of README.md and `docs/`: each is run, with a sandbox in place of the servers that they name. A unit
+//! test of the command line checks the commands inside the text.
 
 #![cfg(unix)]
 

@@ -1,4 +1,5 @@
-//! Responses of gateways that differ from the Messages API: each works, or fails with a message that names the response.
+//! Responses of gateways that differ from the Messages API: each works, or fails with a message that names the
+//! response.
 
 use nexus::sandbox::{Answer, Endpoint, Piece, Scripted, Settings};
 use serde_json::{Value, json};

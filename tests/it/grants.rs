@@ -1,4 +1,5 @@
-//! Tokens without a user: client credentials (RFC 6749, section 4.4), JWT assertions (RFC 7523) and token exchange (RFC 8693).
+//! Tokens without a user: client credentials (RFC 6749, section 4.4), JWT assertions (RFC 7523) and token exchange (RFC
+//! 8693).
 
 use std::fs;
 use std::thread;

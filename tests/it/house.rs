@@ -79,7 +79,7 @@ fn processes_are_started_in_few_places() {
         [
             "cli/commands/demo.rs",
             "cli/commands/exec.rs",
-            "cli/context.rs",
+            "cli/context/terminal.rs",
             "cli/terminal/browser.rs",
             "cli/terminal/pager.rs",
             "credential_command.rs",

@@ -1,5 +1,5 @@
-//! Answers of servers that differ from the APIs: half ones that look whole, whole ones that look broken, and refusals of
-//! fields that the user did not set.
+//! Answers of servers that differ from the APIs: half ones that look whole, whole ones that look broken, and refusals
+//! of fields that the user did not set.
 
 use nexus::sandbox::{Endpoint, Piece, Sandbox, Scripted, Settings};
 use serde_json::{Value, json};

@@ -1,5 +1,5 @@
-//! A PostgreSQL server and a pgbouncer in transaction mode, in a folder of their own. They run as an unprivileged user and
-//! end with the tests.
+//! A PostgreSQL server and a pgbouncer in transaction mode, in a folder of their own. They run as an unprivileged user
+//! and end with the tests.
 
 use std::fs;
 use std::net::TcpListener;
@@ -258,8 +258,8 @@ impl Server {
         read(&out).trim_end().to_owned()
     }
 
-    /// A shell that waits for the end of this process, which closes the pipe. A signal to all processes of the tests does
-    /// not end it before that.
+    /// A shell that waits for the end of this process, which closes the pipe. A signal to all processes of the tests
+    /// does not end it before that.
     #[expect(clippy::zombie_processes, reason = "it ends after this process")]
     fn end_with_this_process(&self) {
         let script = "trap '' HUP INT TERM; read -r line; kill \"$(cat pgbouncer.pid)\"; \

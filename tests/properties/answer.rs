@@ -1,8 +1,8 @@
 use nexus::Dialect;
 use nexus::internal::api::replay::{Replayed, replay};
 
-/// The first byte is the API, the size of chunks and where the stream is cut. What is read does not depend on the chunks,
-/// and an answer is complete only if the stream said so.
+/// The first byte is the API, the size of chunks and where the stream is cut. What is read does not depend on the
+/// chunks, and an answer is complete only if the stream said so.
 pub(crate) fn holds(input: &[u8]) {
     let Some((seed, stream)) = input.split_first() else { return };
     let dialect = if seed % 2 == 0 { Dialect::Anthropic } else { Dialect::Openai };

@@ -1,5 +1,5 @@
-//! The Bearer challenge in `WWW-Authenticate` (RFC 6750, section 3; RFC 9110, section 11.6.1). Gateways also send it with
-//! other statuses than 401.
+//! The Bearer challenge in `WWW-Authenticate` (RFC 6750, section 3; RFC 9110, section 11.6.1). Gateways also send it
+//! with other statuses than 401.
 
 use hyper::header::HeaderMap;
 

@@ -1,5 +1,5 @@
-//! What the values of arguments can be completed to, from what is on this machine. Nothing is asked, sent, waited for or
-//! written, and what cannot be read is left out.
+//! What the values of arguments can be completed to, from what is on this machine. Nothing is asked, sent, waited for
+//! or written, and what cannot be read is left out.
 
 use std::ffi::OsString;
 use std::sync::{Arc, OnceLock, mpsc};

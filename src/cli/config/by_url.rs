@@ -50,8 +50,8 @@ pub(crate) fn existing(path: &ConfigFiles, name: &str) -> Result<Existing> {
     section.map(|section| Existing::new(name.to_owned(), &section)).ok_or_else(missing)
 }
 
-/// The section for this URL: the one with this name, else one that has the URL, else a new one that is named by the host.
-/// `is_taken` tells whether a name without a section belongs to something else.
+/// The section for this URL: the one with this name, else one that has the URL, else a new one that is named by the
+/// host. `is_taken` tells whether a name without a section belongs to something else.
 ///
 /// # Errors
 /// If the name is not allowed, or if its section has another URL.

@@ -1,5 +1,5 @@
-//! Checks of values, such as placeholders, reserved parameters and invalid headers. Without them, a mistake would show up
-//! only after the user has approved the sign-in in the browser.
+//! Checks of values, such as placeholders, reserved parameters and invalid headers. Without them, a mistake would show
+//! up only after the user has approved the sign-in in the browser.
 
 use std::path::Path;
 

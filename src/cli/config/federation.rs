@@ -1,5 +1,5 @@
-//! The provider `claude_federation`: Workload Identity Federation at the Claude Console, configured by the variables of the
-//! official SDKs.
+//! The provider `claude_federation`: Workload Identity Federation at the Claude Console, configured by the variables of
+//! the official SDKs.
 
 use std::sync::Arc;
 

@@ -135,8 +135,8 @@ impl Reader<'_> {
         Ok(())
     }
 
-    /// Applies the keys of a table that are in none of the `upper` ones. An unknown key or a value of the wrong kind is an
-    /// error. An unusable value of the right kind is returned: it matters only if the section is used.
+    /// Applies the keys of a table that are in none of the `upper` ones. An unknown key or a value of the wrong kind is
+    /// an error. An unusable value of the right kind is returned: it matters only if the section is used.
     fn apply<T>(
         &self,
         table: &DeTable<'_>,

@@ -48,7 +48,8 @@ pub(crate) enum Origin {
     Default,
 }
 
-/// The values at the top of the files, and those of the provider that was loaded from them, in the order of the reference.
+/// The values at the top of the files, and those of the provider that was loaded from them, in the order of the
+/// reference.
 ///
 /// # Errors
 /// A file that cannot be read or is not TOML.
@@ -159,8 +160,8 @@ fn is_toml(text: &str) -> bool {
     text.parse::<toml_edit::Value>().is_ok()
 }
 
-/// The value of a key that is not in the files, in a provider that was loaded: that of the built-in provider that it is, or
-/// is like.
+/// The value of a key that is not in the files, in a provider that was loaded: that of the built-in provider that it
+/// is, or is like.
 fn value_of(provider: &ProviderConfig, key: &str) -> Option<String> {
     let url = |url: &Option<Url>| Some(quoted(url.as_ref()?.as_str()));
     let words = |words: &[String]| words.iter().map(String::as_str).collect::<toml_edit::Array>().to_string();

@@ -1,7 +1,7 @@
 //! Errors of the command line: message, stable code, exit code and hint.
 //!
-//! The library's errors bring message, code and class. This module adds exit codes and hints, with one file of hints for
-//! each family of library errors.
+//! The library's errors bring message, code and class. This module adds exit codes and hints, with one file of hints
+//! for each family of library errors.
 
 use std::fmt::Display;
 use std::io;

@@ -1,7 +1,7 @@
 //! The database of conversations, with a full-text index.
 //!
-//! Deleted text is gone from the file: `secure_delete` overwrites rows, and the index, which only marks deleted entries,
-//! is rewritten.
+//! Deleted text is gone from the file: `secure_delete` overwrites rows, and the index, which only marks deleted
+//! entries, is rewritten.
 
 use std::ops::Range;
 use std::path::Path;
@@ -217,8 +217,8 @@ impl History {
     }
 
     /// At most `limit` turns that contain all of these words, latest first. A word matches longer ones that begin with
-    /// it, regardless of case and accents. Several words in one argument are a phrase. Text in a script without spaces is
-    /// searched without the index, which takes a whole sentence for one word.
+    /// it, regardless of case and accents. Several words in one argument are a phrase. Text in a script without spaces
+    /// is searched without the index, which takes a whole sentence for one word.
     pub(crate) fn search(&self, words: &[String], limit: Option<u32>) -> Result<Vec<Found>> {
         let (unspaced, words): (Vec<&String>, Vec<_>) = words.iter().partition(|word| word.chars().any(is_unspaced));
         // Quotes are not part of the text.

@@ -1,5 +1,5 @@
-//! Classifies a line: the containers it stays in and opens, and the block that it begins or continues (CommonMark, "Block
-//! structure"; tables from GitHub's extension).
+//! Classifies a line: the containers it stays in and opens, and the block that it begins or continues (CommonMark,
+//! "Block structure"; tables from GitHub's extension).
 
 use super::marks::{self, BLANK, Cursor, Item, NAME, NeedMore};
 
@@ -201,8 +201,8 @@ pub(super) fn classify(line: &str, complete: bool, containers: &[Container], lea
     Ok(Line { keep: if continued { containers.len() } else { keep }, opened, start, task, text })
 }
 
-/// The text of a line of a paragraph. Its indentation is a part of it, but not in an item of a list, where it only shows
-/// that the line belongs to the item.
+/// The text of a line of a paragraph. Its indentation is a part of it, but not in an item of a list, where it only
+/// shows that the line belongs to the item.
 fn words(cursor: &Cursor<'_>, container: Option<&Container>) -> String {
     match container {
         Some(Container::Item(_)) => cursor.rest().to_owned(),

@@ -1,5 +1,5 @@
-//! Code blocks, highlighted with the terminal's own colors, which fit dark and light themes. The syntaxes are loaded with
-//! the first block in a known language.
+//! Code blocks, highlighted with the terminal's own colors, which fit dark and light themes. The syntaxes are loaded
+//! with the first block in a known language.
 
 use std::sync::OnceLock;
 

@@ -1,8 +1,8 @@
 //! Emphasis: `*`, `_` and `~~`.
 //!
-//! CommonMark would read `2*3*4` and `{x}_a + y_{b}` as emphasis, and would not read `これは**「重要」**です` as it. The
-//! rules here differ from it where a mark stands between letters or digits, or beside text without spaces between words.
-//! In doubt a mark is text.
+//! CommonMark would read `2*3*4` and `{x}_a + y_{b}` as emphasis, and would not read `これは**「重要」**です` as it. The rules
+//! here differ from it where a mark stands between letters or digits, or beside text without spaces between words. In
+//! doubt a mark is text.
 
 use unicode_width::UnicodeWidthChar as _;
 

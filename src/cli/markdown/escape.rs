@@ -99,8 +99,8 @@ impl Escapes {
     }
 }
 
-/// Whether a backslash at the end of a line is a line break of Markdown after this text, and no part of a drawing, a path
-/// or a command.
+/// Whether a backslash at the end of a line is a line break of Markdown after this text, and no part of a drawing, a
+/// path or a command.
 pub(super) fn is_line_break(text: &str, before: char) -> bool {
     let bare = text.trim_end_matches(['*', '_', '`']);
     let last = bare.chars().next_back().unwrap_or(before);

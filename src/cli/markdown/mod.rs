@@ -1,9 +1,9 @@
 //! Renders Markdown for a terminal while it arrives.
 //!
-//! Output is never revised. The kind of a line is decided as early as possible (`block`); its words are then printed one
-//! by one (`inline`). The rest is held back: a word until it ends, markup until it closes, a line of code until it ends,
-//! a table until its last row. Markup that never closes is printed as text. The output does not depend on how the input
-//! is split.
+//! Output is never revised. The kind of a line is decided as early as possible (`block`); its words are then printed
+//! one by one (`inline`). The rest is held back: a word until it ends, markup until it closes, a line of code until it
+//! ends, a table until its last row. Markup that never closes is printed as text. The output does not depend on how the
+//! input is split.
 
 mod block;
 mod code;

@@ -16,7 +16,8 @@ const CROSS: &str = "─┼─";
 /// What is around the text of a cell.
 const CELL: Around = Around { before: ' ', after: ' ', latex: false };
 
-/// The maximum length of the rows that are held back, in bytes. Then they are printed, and the rest is a table of its own.
+/// The maximum length of the rows that are held back, in bytes. Then they are printed, and the rest is a table of its
+/// own.
 const HELD: usize = 32 * 1_024;
 
 /// How many times the length of its source a table may take.

@@ -9,8 +9,8 @@ use nexus::error::ApiError;
 use nexus::internal::clean::clean;
 use nexus::{Client, Error, Message, Model, Part, Question, Role, Session};
 
-/// The maximum length of an answer if neither a flag, the configuration nor the list of models has one, in tokens. Every
-/// current model supports it.
+/// The maximum length of an answer if neither a flag, the configuration nor the list of models has one, in tokens.
+/// Every current model supports it.
 const MAX_TOKENS: u32 = 8_192;
 
 /// The list of models that sign-in or `nexus models` saved with the session. It is fetched if no model is named and it

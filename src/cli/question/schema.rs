@@ -40,8 +40,8 @@ impl UrlLoader for NoLoader {
 }
 
 impl Schema {
-    /// Reads the schema of a command's `--schema`: the JSON itself if it begins as an object does, else the file of that
-    /// name.
+    /// Reads the schema of a command's `--schema`: the JSON itself if it begins as an object does, else the file of
+    /// that name.
     ///
     /// # Errors
     /// [`CliError::Usage`] if the file cannot be read or does not hold a JSON Schema.

@@ -120,8 +120,8 @@ impl Template {
     /// Fills the template, with more values for its variables.
     ///
     /// # Errors
-    /// [`CliError::Usage`] if the template needs input and there is none, [`CliError::Configuration`] for variables that
-    /// are missing or unknown.
+    /// [`CliError::Usage`] if the template needs input and there is none, [`CliError::Configuration`] for variables
+    /// that are missing or unknown.
     pub(super) fn fill(&self, input: &str, vars: &[(String, String)]) -> Result<Filled> {
         self.check_known(vars)?;
         self.check_complete(vars)?;

@@ -10,9 +10,9 @@ use tokio::process::Child;
 
 use nexus::internal::clean::clean;
 
-/// The commands of a `BROWSER` list, which are run without a shell: separated by colons (on Windows by semicolons), with
-/// quotes and backslashes as in a shell. `%s` stands for the URL, which is appended to a command without one; `%%` stands
-/// for `%`. A `&` at the end has no effect.
+/// The commands of a `BROWSER` list, which are run without a shell: separated by colons (on Windows by semicolons),
+/// with quotes and backslashes as in a shell. `%s` stands for the URL, which is appended to a command without one; `%%`
+/// stands for `%`. A `&` at the end has no effect.
 ///
 /// # Errors
 /// What is wrong with the list.

@@ -20,8 +20,8 @@ pub(crate) enum NotCopied {
 }
 
 impl Context {
-    /// Sends text to the clipboard of the terminal, which does not say whether it took it. Controls in it become visible,
-    /// because the text may be pasted into a terminal.
+    /// Sends text to the clipboard of the terminal, which does not say whether it took it. Controls in it become
+    /// visible, because the text may be pasted into a terminal.
     ///
     /// # Errors
     /// A terminal that cannot be written.

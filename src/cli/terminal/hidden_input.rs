@@ -87,8 +87,8 @@ mod unix {
     }
 
     impl Mode {
-        /// Turns off echo, and the limit of a line, which is 4,095 bytes on Linux: a redirect may be longer. Signals stay,
-        /// except the one of Ctrl-\, after which nothing could be restored.
+        /// Turns off echo, and the limit of a line, which is 4,095 bytes on Linux: a redirect may be longer. Signals
+        /// stay, except the one of Ctrl-\, after which nothing could be restored.
         fn hidden(terminal: Arc<File>) -> Option<Self> {
             let found = tcgetattr(&terminal).ok()?;
             let mode = Self { terminal, found };

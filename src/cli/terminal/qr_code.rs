@@ -10,7 +10,8 @@ pub(crate) const COLORS: Style =
 /// The widths of the light border in modules. The standard asks for 4; cameras manage with 2.
 const BORDERS: [i32; 2] = [4, 2];
 
-/// The lines of the code of this text, if they fit into these columns and rows. Light modules are drawn, dark ones are not.
+/// The lines of the code of this text, if they fit into these columns and rows. Light modules are drawn, dark ones are
+/// not.
 pub(crate) fn drawn(text: &str, columns: usize, rows: usize) -> Option<Vec<String>> {
     let code = QrCode::encode_text(text, QrCodeEcc::Low).ok()?;
     let fitting = |border: &i32| {

@@ -76,8 +76,8 @@ fn end_if_unheard(kind: tokio::signal::unix::SignalKind) {
     let _ = signal_hook::flag::register(signal, UNHEARD.clone());
 }
 
-/// The signals that this process was started with ignored, as by `nohup`. Listening to one would undo that. Known on Linux
-/// only (proc(5), `SigIgn`); other systems need unsafe code to find out.
+/// The signals that this process was started with ignored, as by `nohup`. Listening to one would undo that. Known on
+/// Linux only (proc(5), `SigIgn`); other systems need unsafe code to find out.
 #[cfg(unix)]
 pub(super) fn ignored() -> Ignored {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();

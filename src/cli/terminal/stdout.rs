@@ -1,7 +1,8 @@
 //! Asynchronous writes to stdout.
 //!
 //! A write into a full pipe blocks the only thread, which also handles signals and saves refreshed sessions. So writes
-//! wait until stdout is writable, and are no larger than what then fits. A text that fits is written by one system call.
+//! wait until stdout is writable, and are no larger than what then fits. A text that fits is written by one system
+//! call.
 
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -1,5 +1,5 @@
-//! Wraps prose to the width of a terminal. What is to be copied stays in one piece: URLs, commands in backticks, lines of
-//! a configuration file, and lines that were laid out by hand.
+//! Wraps prose to the width of a terminal. What is to be copied stays in one piece: URLs, commands in backticks, lines
+//! of a configuration file, and lines that were laid out by hand.
 
 use anstream::adapter::strip_str;
 use unicode_width::UnicodeWidthStr as _;
@@ -13,8 +13,8 @@ const LEAST: usize = 16;
 /// What separates columns that were laid out by hand.
 const GAP: &str = "  ";
 
-/// The text with lines of at most this many columns, unless a word is longer. Continued lines are indented as their first
-/// one. Escape sequences take no columns.
+/// The text with lines of at most this many columns, unless a word is longer. Continued lines are indented as their
+/// first one. Escape sequences take no columns.
 pub(crate) fn wrapped(text: &str, width: usize) -> String {
     if width < NARROWEST {
         return text.to_owned();
@@ -33,7 +33,8 @@ pub(crate) fn rows(text: &str, width: usize) -> usize {
     wrapped(text, width).lines().map(|line| columns(line).div_ceil(width.max(1)).max(1)).sum()
 }
 
-/// Wraps text that arrives in pieces, at the spaces between its words. What belongs together in prose is not known then.
+/// Wraps text that arrives in pieces, at the spaces between its words. What belongs together in prose is not known
+/// then.
 #[derive(Debug, Default)]
 pub(crate) struct WrappedStream {
     /// The column after what was returned.

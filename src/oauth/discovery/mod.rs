@@ -1,7 +1,7 @@
 //! Finds out how to sign in, from what servers publish about themselves.
 //!
-//! Requests carry no credential and follow no redirect to another origin. A document has at most 64 KiB, a request takes
-//! at most 5 seconds, and a search sends at most 20 requests in at most 20 seconds.
+//! Requests carry no credential and follow no redirect to another origin. A document has at most 64 KiB, a request
+//! takes at most 5 seconds, and a search sends at most 20 requests in at most 20 seconds.
 
 mod error;
 mod probe;
@@ -40,7 +40,8 @@ impl ProviderConfig {
         Ok(self)
     }
 
-    /// [`discovered`](Self::discovered) with another HTTP client, whether or not something is open. Returns what was found.
+    /// [`discovered`](Self::discovered) with another HTTP client, whether or not something is open. Returns what was
+    /// found.
     #[doc(hidden)]
     pub async fn discover_with(&mut self, http: &Http) -> Result<Option<Found>> {
         let http = http.for_discovery(self);
@@ -152,8 +153,8 @@ fn issuer_url(issuer: &str) -> std::result::Result<Url, String> {
     if url.query().is_some() { Err("must not contain a query".into()) } else { Ok(url) }
 }
 
-/// Where an issuer may publish its metadata: RFC 8414, section 3.1; OpenID Connect Discovery 1.0, section 4.1; RFC 8414,
-/// section 5; and appended, as some gateways do.
+/// Where an issuer may publish its metadata: RFC 8414, section 3.1; OpenID Connect Discovery 1.0, section 4.1; RFC
+/// 8414, section 5; and appended, as some gateways do.
 fn metadata_urls(issuer: &Url) -> Vec<Url> {
     const OPENID: &str = "/.well-known/openid-configuration";
     let path = issuer.path().trim_end_matches('/');

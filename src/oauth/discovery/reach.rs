@@ -1,7 +1,7 @@
 //! Where the names in metadata lead.
 //!
-//! [`metadata`](crate::oauth::metadata) refuses addresses of this machine and its link in the metadata of another server.
-//! A name in it must not lead there either.
+//! [`metadata`](crate::oauth::metadata) refuses addresses of this machine and its link in the metadata of another
+//! server. A name in it must not lead there either.
 
 use std::net::IpAddr;
 use std::time::Duration;

@@ -19,8 +19,8 @@ type Result<T> = std::result::Result<T, DiscoveryError>;
 /// The document of LiteLLM's contract for native clients.
 const LITELLM: &str = "/.well-known/litellm-cli-auth";
 
-/// Below the URL of a gateway, where the Claude apps gateway protocol may be served: by the gateway itself, and by LiteLLM,
-/// whose API is at its own URL all the same.
+/// Below the URL of a gateway, where the Claude apps gateway protocol may be served: by the gateway itself, and by
+/// LiteLLM, whose API is at its own URL all the same.
 const APPS_GATEWAYS: &[&str] = &["", "/claude_code_gateway"];
 
 /// Paths that people append to the base URL of an API.
@@ -103,8 +103,8 @@ pub struct ApiAnswer {
     pub resource: Option<ProtectedResource>,
 }
 
-/// Finds out what is at a URL, which is that of a gateway, of an API or of an issuer. The API and the client of `provider`
-/// are those that are configured.
+/// Finds out what is at a URL, which is that of a gateway, of an API or of an issuer. The API and the client of
+/// `provider` are those that are configured.
 ///
 /// # Errors
 /// [`DiscoveryError::NothingFound`] with what each request gave, [`DiscoveryError::Http`] if the server cannot be

@@ -7,8 +7,8 @@
 //! nexus-key-2 passphrase ID argon2id m=65536,t=3,p=1 SALT WRAPPED
 //! ```
 //!
-//! The id of a key that was written without one is a hash of it. Unless the store names another one, the first key seals
-//! new values. The others open what was sealed with them.
+//! The id of a key that was written without one is a hash of it. Unless the store names another one, the first key
+//! seals new values. The others open what was sealed with them.
 
 use std::collections::BTreeSet;
 

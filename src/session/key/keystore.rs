@@ -1,9 +1,9 @@
 //! Finds, opens and creates the keys.
 //!
-//! One key at a time is active: it seals new values. The file `session.key` contains the key, contains it wrapped with a
-//! passphrase, or says that it is in the keyring (`key_file.rs`). Other keys in it open what was sealed with them. With
-//! [`KeyBackend::Command`], a program prints the lines of such a file (`printed.rs`). `rotation.rs` adds, activates and
-//! removes keys, and `rekey.rs` replaces them all by one in another backend.
+//! One key at a time is active: it seals new values. The file `session.key` contains the key, contains it wrapped with
+//! a passphrase, or says that it is in the keyring (`key_file.rs`). Other keys in it open what was sealed with them.
+//! With [`KeyBackend::Command`], a program prints the lines of such a file (`printed.rs`). `rotation.rs` adds,
+//! activates and removes keys, and `rekey.rs` replaces them all by one in another backend.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};

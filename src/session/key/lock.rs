@@ -1,5 +1,5 @@
-//! The lock on the key. It is shared while values are sealed and saved, and exclusive while the key is created, moved or
-//! removed, so that nothing is saved that only a replaced key opens.
+//! The lock on the key. It is shared while values are sealed and saved, and exclusive while the key is created, moved
+//! or removed, so that nothing is saved that only a replaced key opens.
 
 use std::fs::{File, TryLockError};
 use std::io;
@@ -17,8 +17,8 @@ const LIMIT: Duration = Duration::from_secs(90);
 /// The pause between two tries.
 const PAUSE: Duration = Duration::from_millis(10);
 
-/// Waits for the lock, which no other process holds then. Dropping the file releases it. `on_wait` is called if it takes
-/// long.
+/// Waits for the lock, which no other process holds then. Dropping the file releases it. `on_wait` is called if it
+/// takes long.
 pub(super) fn exclusive(path: &Path, privacy: &Privacy, on_wait: impl FnOnce()) -> Result<File, KeyError> {
     wait(path, privacy, on_wait, File::try_lock)
 }

@@ -116,8 +116,8 @@ impl fmt::Display for Wrapped {
     }
 }
 
-/// Reads the passphrase of this key file. `hidden_variables` are removed from the environment of a command. `on_wait` makes
-/// the function that is called if the program of this name takes long.
+/// Reads the passphrase of this key file. `hidden_variables` are removed from the environment of a command. `on_wait`
+/// makes the function that is called if the program of this name takes long.
 ///
 /// # Errors
 /// [`KeyError::Untrusted`], [`KeyError::PassphraseMissing`].

@@ -16,8 +16,8 @@ const LONGEST: usize = 64 * 1024;
 /// How long not to run the program again for a key that it did not print.
 const PAUSE: Duration = Duration::from_secs(5);
 
-/// The keys that the program has printed. It is run once per process, and again when a key is needed that it did not print.
-/// Clones share them.
+/// The keys that the program has printed. It is run once per process, and again when a key is needed that it did not
+/// print. Clones share them.
 #[derive(Clone, Default)]
 pub(super) struct Printed(Arc<Mutex<Option<Keys>>>);
 

@@ -57,8 +57,8 @@ pub(in crate::session) struct HeldPlainKey {
 }
 
 impl Keystore {
-    /// Begins a move: writes a new key before the old ones. An unfinished move is continued. `active` is the id of the active
-    /// key, if the store names one.
+    /// Begins a move: writes a new key before the old ones. An unfinished move is continued. `active` is the id of the
+    /// active key, if the store names one.
     pub(in crate::session) fn begin_move(&self, backend: KeyBackend, active: Option<&str>) -> Result<Begun> {
         if self.printed_by().is_some() {
             return Err(self.unchangeable());

@@ -36,7 +36,8 @@ pub(crate) trait TokenSource: Send + Sync {
         binding.host()
     }
 
-    /// Does what must be done before the session is locked, such as refreshing another session whose token is exchanged.
+    /// Does what must be done before the session is locked, such as refreshing another session whose token is
+    /// exchanged.
     fn prepare(&self) -> BoxFuture<'_, Result<(), SharedError>> {
         Box::pin(async { Ok(()) })
     }

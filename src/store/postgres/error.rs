@@ -68,8 +68,8 @@ fn of_server(state: &str, message: String) -> Failure {
         ("08P01", _) if has_any(&message, REFUSALS_BY_POOLER) => ServerProblem::Refused(message),
         // The sign-in at the server; the name of the database.
         (_, "28" | "3D") => ServerProblem::Refused(message),
-        // A lost connection; a standby; a serialization failure; a full disk; a server that starts, stops or fails over.
-        // A lock that another transaction holds.
+        // A lost connection; a standby; a serialization failure; a full disk; a server that starts, stops or fails
+        // over. A lock that another transaction holds.
         ("55P03", _) | (_, "08" | "25" | "40" | "53" | "57") => ServerProblem::Unreachable(message),
         _ => ServerProblem::Database(message),
     };
@@ -77,8 +77,8 @@ fn of_server(state: &str, message: String) -> Failure {
     Failure { problem, is_temporary }
 }
 
-/// What pgbouncer says, in its own words or those of the server, when it or the server has no free connection. It has one
-/// SQLSTATE for everything.
+/// What pgbouncer says, in its own words or those of the server, when it or the server has no free connection. It has
+/// one SQLSTATE for everything.
 const FULL_POOLER: &[&str] =
     &["no more connections allowed", "remaining connection slots", "too many clients", "too many connections"];
 

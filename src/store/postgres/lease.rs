@@ -124,8 +124,8 @@ impl Lease {
         &self.key
     }
 
-    /// Runs a statement whose first parameters are the owner, the provider and the lease's token, and which returns a row
-    /// for each row that it changes. Tells whether there was one.
+    /// Runs a statement whose first parameters are the owner, the provider and the lease's token, and which returns a
+    /// row for each row that it changes. Tells whether there was one.
     pub(super) async fn changes(&self, statement: &str, params: &[Param<'_>]) -> Result<bool> {
         Ok(self.row(statement, params).await?.is_some())
     }

@@ -27,8 +27,8 @@ struct LockedRow {
 }
 
 impl LockedRow {
-    /// Saves a session in place of the generation `expected`, whether or not the lease is still held. The row keeps which
-    /// lease has saved it, so that this can be repeated after a lost connection.
+    /// Saves a session in place of the generation `expected`, whether or not the lease is still held. The row keeps
+    /// which lease has saved it, so that this can be repeated after a lost connection.
     async fn save(&mut self, expected: i64, session: &SealedSession) -> Result<()> {
         const FIRST: &str = concat!(
             "INSERT INTO nexus.session AS s

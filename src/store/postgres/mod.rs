@@ -1,8 +1,8 @@
 //! A session store in PostgreSQL, for any number of machines.
 //!
-//! The store keeps no state in a connection, so it works behind poolers in transaction mode: no prepared statements with
-//! names, no session locks, no notifications. A session is locked by a lease in its row (`lease.rs`), which expires by
-//! the server's clock. Only the primary is used.
+//! The store keeps no state in a connection, so it works behind poolers in transaction mode: no prepared statements
+//! with names, no session locks, no notifications. A session is locked by a lease in its row (`lease.rs`), which
+//! expires by the server's clock. Only the primary is used.
 
 use std::fmt;
 use std::time::{Duration, SystemTime};
@@ -81,8 +81,8 @@ impl PostgresStore {
     /// The version of the tables, if this program can use them.
     ///
     /// # Errors
-    /// [`ServerProblem::NoTables`], [`ServerProblem::OlderVersion`] and [`ServerProblem::NewerVersion`], and others if the
-    /// server cannot be used.
+    /// [`ServerProblem::NoTables`], [`ServerProblem::OlderVersion`] and [`ServerProblem::NewerVersion`], and others if
+    /// the server cannot be used.
     pub async fn schema_version(&self) -> Result<i64> {
         let connections = &Connections::new(&self.url);
         let find = |limit| async move { schema::version(&connections.connect_within(limit).await?).await };

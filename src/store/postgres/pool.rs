@@ -35,8 +35,8 @@ pub(super) enum Patience {
 }
 
 impl Patience {
-    /// How long a statement is repeated, and how long one attempt may take. A connection that does not answer in time is
-    /// not used again.
+    /// How long a statement is repeated, and how long one attempt may take. A connection that does not answer in time
+    /// is not used again.
     fn limits(self) -> (Duration, Duration) {
         match self {
             Self::Usual => (Duration::from_secs(10), Duration::from_secs(10)),
@@ -48,8 +48,8 @@ impl Patience {
 /// How long to wait for a connection while all those of this process are in use, or while the server has none free.
 const PATIENCE_FOR_CONNECTION: Duration = Duration::from_secs(60);
 
-/// How long no task tries to connect after an attempt has failed. Otherwise each of many waiting tasks would wait for its
-/// own attempt.
+/// How long no task tries to connect after an attempt has failed. Otherwise each of many waiting tasks would wait for
+/// its own attempt.
 const COOL_DOWN: Duration = Duration::from_millis(250);
 
 /// The pause before another attempt.
@@ -114,7 +114,8 @@ impl Pool {
         Ok(self.rows(statement, params).await?.into_iter().next())
     }
 
-    /// Runs a statement that can be repeated and returns a row for each row that it changes. Tells whether there was one.
+    /// Runs a statement that can be repeated and returns a row for each row that it changes. Tells whether there was
+    /// one.
     pub(super) async fn changes(&self, statement: &str, params: &[Param<'_>]) -> Result<bool> {
         Ok(self.row(statement, params).await?.is_some())
     }
@@ -274,8 +275,8 @@ impl Connections {
         }
     }
 
-    /// Whether a server takes no writes because of its user. Otherwise it is a standby, which may become the primary, or its
-    /// operator has stopped all writes for a time.
+    /// Whether a server takes no writes because of its user. Otherwise it is a standby, which may become the primary,
+    /// or its operator has stopped all writes for a time.
     async fn has_read_only_user(&self) -> std::result::Result<bool, tokio_postgres::Error> {
         let mut config = self.url.config.clone();
         config.target_session_attrs(TargetSessionAttrs::Any);

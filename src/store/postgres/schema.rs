@@ -113,8 +113,8 @@ pub(super) fn missing_rights() -> String {
     )
 }
 
-/// Migrates the tables in one transaction, and returns the version that they had and the one that they have. Tables of a
-/// newer version are not changed.
+/// Migrates the tables in one transaction, and returns the version that they had and the one that they have. Tables of
+/// a newer version are not changed.
 pub(super) async fn migrate(client: &mut Client) -> Result<(i64, i64), Failure> {
     let transaction = client.transaction().await?;
     transaction.query_typed(ADVISORY_LOCK, &[]).await?;

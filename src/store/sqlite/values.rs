@@ -3,8 +3,8 @@
 use crate::store::contract::{Page, Place, Replacement, SealedValue, SessionKey, ValueKind};
 use crate::store::database::{Row, Rows, Transaction, Value, params};
 
-/// The query of a page: its first three columns are the place, then the sealed bytes. Its parameters are the two parts of
-/// the key after which the page begins, the number of rows and bytes, and the time.
+/// The query of a page: its first three columns are the place, then the sealed bytes. Its parameters are the two parts
+/// of the key after which the page begins, the number of rows and bytes, and the time.
 pub(super) fn query(kind: ValueKind) -> &'static str {
     match kind {
         ValueKind::Session => {

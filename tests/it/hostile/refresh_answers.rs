@@ -1,4 +1,5 @@
-//! Responses of the token endpoint to a refresh. Only `invalid_grant` ends the session; an invalid response is not stored.
+//! Responses of the token endpoint to a refresh. Only `invalid_grant` ends the session; an invalid response is not
+//! stored.
 
 use nexus::sandbox::{Answer, Endpoint, Piece, Scripted, Settings};
 use serde_json::json;

@@ -1,11 +1,11 @@
 //! The output file of a batch: one JSON object per line, each written by one call.
 //!
-//! A line is in the file once its write returns, so `kill -9` loses no counted result. With a [`sync`](Answers::sync) each
-//! second, a power failure loses at most that second. A rewritten file is complete before it gets the name. The answer to
-//! a changed question is added first, and the one to the earlier question removed at the end.
+//! A line is in the file once its write returns, so `kill -9` loses no counted result. With a [`sync`](Answers::sync)
+//! each second, a power failure loses at most that second. A rewritten file is complete before it gets the name. The
+//! answer to a changed question is added first, and the one to the earlier question removed at the end.
 //!
-//! The lock is on the file itself, so there is no lock file: a new file is locked before it gets the name, and a process
-//! that waited for the old one checks whether that still has the name.
+//! The lock is on the file itself, so there is no lock file: a new file is locked before it gets the name, and a
+//! process that waited for the old one checks whether that still has the name.
 
 use std::collections::HashMap;
 use std::ffi::OsString;
@@ -83,8 +83,8 @@ impl Answers {
     /// removed.
     ///
     /// # Errors
-    /// [`CliError::OutputBusy`] while another process writes it, [`CliError::File`] if it cannot be written, is the input,
-    /// or has anything but results.
+    /// [`CliError::OutputBusy`] while another process writes it, [`CliError::File`] if it cannot be written, is the
+    /// input, or has anything but results.
     pub(super) fn open(path: &Path, input: Option<&Metadata>, ledger: &mut Ledger) -> Result<(Self, Found)> {
         survive_file_limit();
         // A symbolic link is kept, and its target is replaced.

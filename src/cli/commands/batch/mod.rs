@@ -1,8 +1,8 @@
 //! `nexus batch`: answers each line of a file, as fast as the API allows.
 //!
-//! [`prompts`] reads the lines, [`asking`] asks one question, [`pace`] learns how many the API takes, [`answers`] is the
-//! output file, [`results`] writes and counts the results, [`ledger`] knows which ids are done, [`fingerprint`] whether an
-//! answered question has changed.
+//! [`prompts`] reads the lines, [`asking`] asks one question, [`pace`] learns how many the API takes, [`answers`] is
+//! the output file, [`results`] writes and counts the results, [`ledger`] knows which ids are done, [`fingerprint`]
+//! whether an answered question has changed.
 //!
 //! No answer in the file is ever lost, not even by `kill -9`: a line is written by one call and never changed, and a
 //! file with earlier errors is replaced by a complete one. So the same command can be run until every line has its
@@ -62,17 +62,18 @@ const LONG_PAUSE: Duration = Duration::from_secs(2);
 pub(crate) struct Args {
     /// Input file; `-` is stdin
     ///
-    /// Each line is a JSON object. It has a `prompt`, and may have `id` (text or an integer), `system`, `model`, `max_tokens`,
-    /// `attach` (a file, or a list of files), `vars` (variables of the template) and `schema` (a JSON Schema, or a file with
-    /// one). The id of a line without `id` is its number, which changes if a line before it is removed.
+    /// Each line is a JSON object. It has a `prompt`, and may have `id` (text or an integer), `system`, `model`,
+    /// `max_tokens`, `attach` (a file, or a list of files), `vars` (variables of the template) and `schema` (a JSON
+    /// Schema, or a file with one). The id of a line without `id` is its number, which changes if a line before it is
+    /// removed.
     #[arg(value_name = "FILE")]
     input: PathBuf,
 
     /// Write the results to a file, resuming from those in it
     ///
-    /// An answer stays as long as its line asks the same: the prompt, the attached files, the system prompt, the schema, and
-    /// the model and the maximum length if they are named. Otherwise the line is asked again, and the new result replaces
-    /// the answer. Answers to ids that the input does not have stay, too.
+    /// An answer stays as long as its line asks the same: the prompt, the attached files, the system prompt, the
+    /// schema, and the model and the maximum length if they are named. Otherwise the line is asked again, and the new
+    /// result replaces the answer. Answers to ids that the input does not have stay, too.
     #[arg(long, value_name = "FILE", help_heading = "Output")]
     out: Option<PathBuf>,
 

@@ -14,8 +14,8 @@ const FIRST_WINDOW: f64 = 4.0;
 /// The factor of the rate after a 429.
 const AFTER_THROTTLE: f64 = 0.85;
 
-/// The growth of the rate, as a part of the rate after the last 429: per second, and at most per answer. So a limit that
-/// does not change costs at most one 429 in some 40 requests.
+/// The growth of the rate, as a part of the rate after the last 429: per second, and at most per answer. So a limit
+/// that does not change costs at most one 429 in some 40 requests.
 const GROWTH_PER_SECOND: f64 = 0.05;
 const GROWTH_PER_ANSWER: f64 = 0.003;
 

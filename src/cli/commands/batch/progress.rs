@@ -42,7 +42,8 @@ impl<'w> Progress<'w> {
     }
 }
 
-/// The line, the most important first, because a narrow terminal shows only its beginning. The rate is that of this run.
+/// The line, the most important first, because a narrow terminal shows only its beginning. The rate is that of this
+/// run.
 fn line(tally: &Tally, total: Option<u64>, pause: Option<Duration>, elapsed: Duration) -> String {
     let mut line = match total {
         Some(total) => format!("{} {}/{total}", bar(tally.done(), total), tally.done()),

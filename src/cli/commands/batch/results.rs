@@ -185,7 +185,8 @@ impl Results {
         Ok(())
     }
 
-    /// What became of the answers of earlier runs, if it is not what the count says. `unseen` ids were not in the input.
+    /// What became of the answers of earlier runs, if it is not what the count says. `unseen` ids were not in the
+    /// input.
     pub(super) fn notes(&self, unseen: usize) -> Vec<String> {
         let Tally { changed, unaskable, .. } = self.tally;
         let mut notes = Vec::new();

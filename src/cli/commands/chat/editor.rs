@@ -1,8 +1,8 @@
 //! The line editor of a conversation.
 //!
 //! It reads on its own thread, so that a signal can end the program during input. What is typed, pasted or offered from
-//! earlier entries is in the line with its controls made visible, because the terminal would obey them (`input.rs`). The
-//! line that is shown is the question that is sent.
+//! earlier entries is in the line with its controls made visible, because the terminal would obey them (`input.rs`).
+//! The line that is shown is the question that is sent.
 
 use std::io::ErrorKind;
 use std::sync::mpsc;

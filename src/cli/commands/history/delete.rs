@@ -44,7 +44,8 @@ pub(crate) struct Args {
     yes: bool,
 }
 
-/// A duration with its unit. A number alone means seconds elsewhere, and would delete more than who forgot the `d` wants.
+/// A duration with its unit. A number alone means seconds elsewhere, and would delete more than who forgot the `d`
+/// wants.
 fn age(text: &str) -> std::result::Result<Duration, String> {
     if text.ends_with(|last: char| last.is_ascii_digit()) {
         return Err(format!("the unit is missing; write `{text}d` for days"));

@@ -41,7 +41,8 @@ pub(crate) enum Command {
     Add(add::Args),
     /// Make a key the active one, which seals new values
     ///
-    /// It is refused if this machine does not have the key. With a PostgreSQL store, the key is active for all machines.
+    /// It is refused if this machine does not have the key. With a PostgreSQL store, the key is active for all
+    /// machines.
     Activate(activate::Args),
     /// Seal everything that is stored with the active key
     ///

@@ -23,8 +23,9 @@ pub(crate) enum Command {
     Status(status::Args),
     /// Create the tables of a PostgreSQL store, or migrate them to the version of this program
     ///
-    /// Run it once for each database, as a user that may create a schema, and again after an upgrade of nexus that needs
-    /// it. The other hosts need only the rights that `nexus store schema` names. Any number of hosts may run it at once.
+    /// Run it once for each database, as a user that may create a schema, and again after an upgrade of nexus that
+    /// needs it. The other hosts need only the rights that `nexus store schema` names. Any number of hosts may run it
+    /// at once.
     Migrate(migrate::Args),
     /// Move all sessions and registered clients to another store
     ///
@@ -32,10 +33,11 @@ pub(crate) enum Command {
     /// environment variable NAME. A URL with a password must be in a variable, because other users can read the command
     /// line.
     ///
-    /// Other programs may go on using both stores: each session is locked while it is moved, and refused in the old store
-    /// afterwards. An interrupted move loses nothing: run it again. Both stores need the same key; the sessions stay
-    /// sealed with it. Sessions of a SQLite file that have no owner get the one that is configured. A session that the
-    /// other store already has is not replaced: then nothing is moved. Sign-ins that are not finished are not moved.
+    /// Other programs may go on using both stores: each session is locked while it is moved, and refused in the old
+    /// store afterwards. An interrupted move loses nothing: run it again. Both stores need the same key; the sessions
+    /// stay sealed with it. Sessions of a SQLite file that have no owner get the one that is configured. A session that
+    /// the other store already has is not replaced: then nothing is moved. Sign-ins that are not finished are not
+    /// moved.
     Move(r#move::Args),
     /// Print the SQL that `nexus store migrate` runs on an empty database
     Schema(schema::Args),

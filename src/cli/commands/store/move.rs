@@ -93,7 +93,8 @@ pub(crate) fn run(args: &Args, context: &Context) -> Done {
     Ok(0)
 }
 
-/// Refuses a file in a folder that other users can open. A store makes its folder private, and this one may not be its own.
+/// Refuses a file in a folder that other users can open. A store makes its folder private, and this one may not be its
+/// own.
 fn check_private(place: &StorePlace) -> Result<()> {
     #[cfg(unix)]
     if let StorePlace::Sqlite(path) = place {

@@ -153,8 +153,8 @@ fn a_rate_limit_is_nearly_reached_with_few_429s() {
                     Limit::Fixed { count: rate as u32, window: 1.0 },
                     Limit::Fixed { count: 10 * rate as u32, window: 10.0 },
                 ];
-                // The first seconds of a long window allow far more than its rate. At high rates, the recovery from that
-                // takes minutes.
+                // The first seconds of a long window allow far more than its rate. At high rates, the recovery from
+                // that takes minutes.
                 let limits = &limits[..if rate > 100.0 { 4 } else { 5 }];
                 for &limit in limits {
                     let run = run(

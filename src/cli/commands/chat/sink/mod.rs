@@ -216,8 +216,8 @@ impl<'a> Sink<'a> {
         final_object(format, answer, error.map(json::object).as_ref())
     }
 
-    /// Why the answer stopped early. The JSON formats have `stop_reason`, so only `max_tokens`, which a flag changes, gets
-    /// a note there.
+    /// Why the answer stopped early. The JSON formats have `stop_reason`, so only `max_tokens`, which a flag changes,
+    /// gets a note there.
     pub(super) fn stop_note(&self, stop_reason: &str) -> Option<String> {
         match (stop_reason, &self.kind) {
             ("max_tokens", _) => Some("it reached --max-tokens".into()),

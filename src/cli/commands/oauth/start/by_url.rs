@@ -199,7 +199,8 @@ impl Plan {
         }
     }
 
-    /// Finds out how to sign in, and checks what can be checked before the browser opens. `None` if no sign-in is needed.
+    /// Finds out how to sign in, and checks what can be checked before the browser opens. `None` if no sign-in is
+    /// needed.
     pub(super) async fn discover(mut self, args: &super::Args, context: &Context) -> Result<Option<Self>> {
         let is_needed = match self.url.clone() {
             Some(url) if self.existing.is_none() => self.search(&url, args, context).await?,
@@ -313,8 +314,8 @@ fn parse_url(text: &str, what: &str) -> Result<Url> {
     })
 }
 
-/// The URL that a document belongs to, if the URL is that of a document (RFC 8615): the well-known path is inserted before the
-/// path of an issuer (RFC 8414, section 3.1), or appended to it.
+/// The URL that a document belongs to, if the URL is that of a document (RFC 8615): the well-known path is inserted
+/// before the path of an issuer (RFC 8414, section 3.1), or appended to it.
 fn publisher(mut url: Url) -> Url {
     if let Some((before, document)) = url.path().split_once("/.well-known/") {
         let after = document.find('/').map_or("", |at| &document[at..]);
@@ -335,8 +336,8 @@ fn meant_provider(error: CliError, text: &str) -> CliError {
     }
 }
 
-/// Whether a session with a provider of this name is not one with this URL. A provider may have a session and no section,
-/// where the file is a link.
+/// Whether a session with a provider of this name is not one with this URL. A provider may have a session and no
+/// section, where the file is a link.
 fn has_session_elsewhere(name: &str, url: &Url, context: &Context) -> bool {
     let client = context.stored_client(Some(name));
     let session = client.and_then(|client| context.find_session(&client)).ok().flatten();

@@ -37,8 +37,8 @@ pub(super) async fn attempt(sign_in: &SignIn<'_>, anew: bool) -> Result<Attempt>
     }
 }
 
-/// Requests the codes. A provider without a client registers one. Returns whether the client was registered by an earlier
-/// sign-in.
+/// Requests the codes. A provider without a client registers one. Returns whether the client was registered by an
+/// earlier sign-in.
 async fn begin(context: &Context, client: &Client, anew: bool) -> Result<(DeviceAuthorization, bool)> {
     if !client.registers_itself() {
         return Ok((request(context, client, None).await?, false));
