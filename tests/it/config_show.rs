@@ -1,7 +1,6 @@
 //! `nexus config show`, and the system's file below the user's (Linux).
 
 use std::fs;
-use std::process::Command;
 
 use nexus::sandbox::Settings;
 use serde_json::{Value, json};
@@ -103,23 +102,8 @@ fn with_system_file(nexus: &Nexus, text: &str, words: &[&str]) -> Option<Output>
     let etc = tempfile::tempdir().unwrap();
     fs::create_dir(etc.path().join("nexus")).unwrap();
     fs::write(etc.path().join("nexus/config.toml"), text).unwrap();
-    for name in ["passwd", "group"] {
-        fs::copy(format!("/etc/{name}"), etc.path().join(name)).unwrap();
-    }
-    let unshare = |script: &str| {
-        let mut command = Command::new("unshare");
-        command.args(["--map-root-user", "--mount", "--", "/bin/sh", "-c", script, "sh", env!("CARGO_BIN_EXE_nexus")]);
-        command.args(words);
-        let mut command = nexus.prepared(command);
-        command
-            .env_remove("NEXUS_HOME")
-            .env("HOME", nexus.home())
-            .env("ETC", etc.path())
-            .env("PATH", "/usr/bin:/bin:/usr/sbin:/sbin");
-        command
-    };
-    let is_possible = unshare("mount --bind \"$ETC\" /etc").status().is_ok_and(|status| status.success());
-    is_possible.then(|| nexus.finish(unshare("mount --bind \"$ETC\" /etc && exec \"$@\"").spawn().unwrap()))
+    let home = [("HOME", nexus.home())];
+    nexus.run_with_etc(etc.path(), |command| command.env_remove("NEXUS_HOME").envs(home), words)
 }
 
 #[test]

@@ -120,6 +120,32 @@ fn a_private_authority_is_trusted_by_ssl_cert_dir() {
     assert_all_works(&nexus);
 }
 
+/// A distribution keeps its authorities in a bundle and in a folder, and an administrator may add one to only the folder.
+#[cfg(target_os = "linux")]
+#[test]
+fn an_authority_that_the_systems_bundle_lacks_is_found_in_its_folder() {
+    let sandbox = sandbox(Settings::default());
+    let authority = Authority::new();
+    let front = Front::before(&sandbox, &authority, &["127.0.0.1"]);
+    let mut nexus = home_at(&sandbox, &front.origin("127.0.0.1"));
+    trust(&mut nexus, &authority);
+    signed_in(&nexus).ok();
+
+    let etc = tempfile::tempdir().unwrap();
+    let certs = etc.path().join("ssl/certs");
+    fs::create_dir_all(&certs).unwrap();
+    fs::write(certs.join("ca-certificates.crt"), Authority::called("another").pem()).unwrap();
+    let run = |words: &[&str]| nexus.run_with_etc(etc.path(), |command| command.env_remove("SSL_CERT_FILE"), words);
+    let Some(unknown) = run(&["chat", "x"]) else { return };
+    assert!(unknown.code == Some(1) && unknown.stderr.contains("unknown certificate authority"), "{unknown}");
+
+    fs::write(certs.join("5ad8a5d6.0"), authority.pem()).unwrap();
+    sandbox.expire_access();
+    // Asks, refreshes the token, and asks again: three requests of one process.
+    assert_output!(run(&["chat", "x"]).unwrap(), 0, stdout: ANSWER, stderr: "");
+    assert_eq!(sandbox.requests_to(Endpoint::Token).len(), 2);
+}
+
 #[test]
 fn a_private_authority_is_not_trusted_by_default() {
     let sandbox = sandbox(Settings::default());

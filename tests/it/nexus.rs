@@ -163,6 +163,39 @@ impl Nexus {
         self.finish(self.command_after(before, words).spawn().unwrap())
     }
 
+    /// Runs a command that finds this folder at `/etc`, with the variables that `vary` sets. `None` where no mount
+    /// namespace can be had.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn run_with_etc(
+        &self,
+        etc: &Path,
+        vary: impl Fn(&mut Command) -> &mut Command,
+        words: &[&str],
+    ) -> Option<Output> {
+        for name in ["passwd", "group"] {
+            std::fs::copy(Path::new("/etc").join(name), etc.join(name)).unwrap();
+        }
+        let unshare = |script: &str| {
+            let mut command = Command::new("unshare");
+            command.args([
+                "--map-root-user",
+                "--mount",
+                "--",
+                "/bin/sh",
+                "-c",
+                script,
+                "sh",
+                env!("CARGO_BIN_EXE_nexus"),
+            ]);
+            command.args(words);
+            let mut command = self.prepared(command);
+            vary(command.env("ETC", etc).env("PATH", "/usr/bin:/bin:/usr/sbin:/sbin"));
+            command
+        };
+        let is_possible = unshare("mount --bind \"$ETC\" /etc").status().is_ok_and(|status| status.success());
+        is_possible.then(|| self.finish(unshare("mount --bind \"$ETC\" /etc && exec \"$@\"").spawn().unwrap()))
+    }
+
     /// Starts a command, and waits until its request has reached the token endpoint. The server answers when the gate
     /// opens: with `Held` it has spent the token before, with `Wait` it has not.
     pub(crate) fn held(&self, sandbox: &Sandbox, answer: fn(Gate) -> Scripted, words: &[&str]) -> (Child, Gate) {
