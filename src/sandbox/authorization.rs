@@ -10,12 +10,13 @@ use super::request::only;
 use super::{Issuer, RecordedRequest, State};
 use crate::loopback::page::{self, Page, Tone, capitalized, escape};
 
-const LABEL: &str = "Sandbox: not a real account";
-const FOOT: &str = "This page is served on this machine. It asks for no password and sends nothing elsewhere.";
+pub(super) const LABEL: &str = "Sandbox: not a real account";
+pub(super) const FOOT: &str =
+    "This page is served on this machine. It asks for no password and sends nothing elsewhere.";
 const DENIED: &str = "the user denied the request";
 
 /// The scopes that are granted if the request names none.
-const USUAL_SCOPE: &str = "model.request model.read";
+pub(super) const USUAL_SCOPE: &str = "model.request model.read";
 
 /// An error in an authorization request.
 pub(super) enum RequestError {
@@ -116,8 +117,7 @@ pub(super) fn check(state: &State, parameters: &Parameters) -> Result<ApprovalRe
         return Err(invalid("code_challenge is not an S256 challenge".into()));
     }
     let scope = only(parameters, "scope").map_err(invalid)?.unwrap_or(USUAL_SCOPE);
-    let unknown = |scope: &&str| settings.scopes.as_ref().is_some_and(|known| !known.iter().any(|one| one == scope));
-    if let Some(scope) = scope.split(' ').find(unknown) {
+    if let Some(scope) = settings.unknown_scope(scope) {
         return Err(wrong("invalid_scope", format!("the scope {scope} is not supported")));
     }
     let forbidden = |scope: &&str| registered.is_some_and(|registered| !registered.allows_scope(scope));

@@ -1,5 +1,7 @@
 //! The Chat Completions endpoint. Its answer echoes the prompt. Headers of the Messages API are refused.
 
+use std::time::Instant;
+
 use serde_json::{Value, json};
 
 use super::script::{Answer, Piece};
@@ -37,13 +39,14 @@ const MEMBERS: &[&str] = &[
 /// `POST /v1/chat/completions`: the answer, or the refusal.
 pub(super) fn answer(state: &mut State, request: &RecordedRequest) -> Result<Answer, Answer> {
     let request_id = admit(state, request)?;
+    if !state.limit.take(state.settings.messages_per_second, Instant::now()) {
+        state.counts.throttled += 1;
+        let throttled = refusal(429, "rate_limit_exceeded", "Rate limit reached", Value::Null);
+        return Err(throttled.header("x-request-id", &request_id).header("retry-after", "1"));
+    }
     let chat = read(state, request).map_err(|refusal| refusal.header("x-request-id", &request_id))?;
     state.counts.messages += 1;
-    let answer = if chat.stream {
-        Answer::stream(chat.chunks(state.settings.word_pause))
-    } else {
-        super::json(200, &chat.whole())
-    };
+    let answer = if chat.stream { Answer::stream(chat.chunks()) } else { super::json(200, &chat.whole()) };
     Ok(answer.header("x-request-id", &request_id))
 }
 
@@ -184,7 +187,7 @@ impl ChatRequest {
         self.object("chat.completion", &choices, Some(self.usage()))
     }
 
-    fn chunks(&self, pause: std::time::Duration) -> Vec<Piece> {
+    fn chunks(&self) -> Vec<Piece> {
         let piece = |data: &Value| Piece::text(&format!("data: {data}\n\n"));
         let chunk = |delta: Value, finish_reason: Option<&str>| {
             let choices = json!([{ "index": 0, "delta": delta, "finish_reason": finish_reason }]);
@@ -192,9 +195,6 @@ impl ChatRequest {
         };
         let mut pieces = vec![chunk(json!({ "role": "assistant", "content": "" }), None)];
         for word in &self.words {
-            if !pause.is_zero() {
-                pieces.push(Piece::Pause(pause));
-            }
             pieces.push(chunk(json!({ "content": word }), None));
         }
         pieces.push(chunk(json!({}), Some(self.finish_reason)));

@@ -5,6 +5,7 @@ use hyper::body::Bytes;
 use hyper::{Response, StatusCode};
 use serde_json::{Map, Value, json};
 
+use super::authorization::{FOOT, LABEL, USUAL_SCOPE};
 use super::grants::{Decision, DeviceRequest};
 use super::request::only;
 use super::script::Answer;
@@ -12,14 +13,8 @@ use super::token::{authenticate, fields, refusal};
 use super::{Endpoint, RecordedRequest, Sandbox, State};
 use crate::loopback::page::{self, Page, Tone, escape};
 
-const LABEL: &str = "Sandbox: not a real account";
-const FOOT: &str = "This page is served on this machine. It asks for no password and sends nothing elsewhere.";
-
 /// How long a code is valid, as the answer says. No test waits for it.
 const LIFETIME: u32 = 600;
-
-/// The scopes that are granted if the request names none.
-const USUAL_SCOPE: &str = "model.request model.read";
 
 impl Sandbox {
     /// Approves the sign-in with this user code, as the user does on another device. Returns whether the code is known
@@ -31,11 +26,6 @@ impl Sandbox {
     /// Denies the sign-in with this user code. Returns whether the code is known and waits for a decision.
     pub fn deny_device(&self, user_code: &str) -> bool {
         self.decide_device(user_code, Decision::Denied)
-    }
-
-    /// Lets the device code of this user code expire. Returns whether the code is known and waits for a decision.
-    pub fn expire_device(&self, user_code: &str) -> bool {
-        self.decide_device(user_code, Decision::Expired)
     }
 
     fn decide_device(&self, user_code: &str, decision: Decision) -> bool {
@@ -57,10 +47,7 @@ pub(super) fn begin(state: &mut State, request: &RecordedRequest) -> Answer {
             return Err(refusal(400, "unauthorized_client", "this client may not use the device flow"));
         }
         let scope = only(&fields, "scope").map_err(invalid)?.unwrap_or(USUAL_SCOPE).to_owned();
-        let known = state.settings.scopes.as_ref();
-        if let Some(scope) =
-            scope.split(' ').find(|scope| known.is_some_and(|known| !known.iter().any(|one| one == scope)))
-        {
+        if let Some(scope) = state.settings.unknown_scope(&scope) {
             return Err(refusal(400, "invalid_scope", &format!("the scope {scope} is not supported")));
         }
         if !state.settings.allows_resource(only(&fields, "resource").map_err(invalid)?) {

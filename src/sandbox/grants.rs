@@ -13,6 +13,19 @@ use sha2::{Digest as _, Sha256};
 use super::script::{Answer, Piece};
 use super::{Endpoint, RecordedRequest};
 
+/// The secrets in a request to the authorization server.
+const SECRET_FIELDS: &[&str] = &[
+    "assertion",
+    "client_assertion",
+    "client_secret",
+    "code",
+    "code_verifier",
+    "device_code",
+    "refresh_token",
+    "subject_token",
+    "token",
+];
+
 /// The parameters of an authorization request.
 pub(super) type Parameters = Vec<(String, String)>;
 
@@ -56,11 +69,11 @@ pub(super) enum Decision {
     Pending,
     Approved,
     Denied,
-    Expired,
 }
 
 #[derive(Debug)]
 struct Refresh {
+    client_id: String,
     family: Family,
     scope: String,
     /// How often it was used.
@@ -94,6 +107,8 @@ pub(super) enum Use {
         scope: String,
     },
     Unknown,
+    /// It was issued to another client.
+    Foreign,
     /// It was used before, so it may be stolen. The family was revoked.
     Reused,
 }
@@ -217,15 +232,19 @@ impl Grants {
         token
     }
 
-    pub(super) fn refresh_token(&mut self, family: Family, scope: &str) -> String {
+    pub(super) fn refresh_token(&mut self, client_id: &str, family: Family, scope: &str) -> String {
         let token = self.draw_secret("refresh");
-        self.refresh.insert(token.clone(), Refresh { family, scope: scope.into(), uses: 0 });
+        let refresh = Refresh { client_id: client_id.into(), family, scope: scope.into(), uses: 0 };
+        self.refresh.insert(token.clone(), refresh);
         token
     }
 
     /// Uses a refresh token. Reuse beyond the grace revokes its family (RFC 9700, section 4.14.2).
-    pub(super) fn use_refresh(&mut self, token: &str, rotate: bool, grace: u32) -> Use {
+    pub(super) fn use_refresh(&mut self, client_id: &str, token: &str, rotate: bool, grace: u32) -> Use {
         let Some(refresh) = self.refresh.get_mut(token) else { return Use::Unknown };
+        if refresh.client_id != client_id {
+            return Use::Foreign;
+        }
         let family = refresh.family;
         if rotate && refresh.uses > grace {
             self.end(family);
@@ -246,6 +265,11 @@ impl Grants {
 
     fn knows(&self, secret: &str) -> bool {
         self.secrets.iter().any(|known| known == secret)
+    }
+
+    /// Whether this is a refresh token of another client.
+    pub(super) fn is_foreign(&self, client_id: &str, token: &str) -> bool {
+        self.refresh.get(token).is_some_and(|refresh| refresh.client_id != client_id)
     }
 
     /// Revokes an access token, or the family of a refresh token (RFC 7009, section 2.1). Returns whether it was known.
@@ -277,7 +301,7 @@ impl Grants {
         if !matches!(request.endpoint, Some(Par | DeviceAuthorization | Token | Revoke)) {
             return;
         }
-        for name in ["code", "code_verifier", "device_code", "refresh_token", "client_secret", "token"] {
+        for name in SECRET_FIELDS {
             self.keep(request.field(name));
         }
     }
@@ -293,7 +317,8 @@ impl Grants {
         }
     }
 
-    fn keep(&mut self, secret: Option<String>) {
+    /// Records a secret that was not drawn here.
+    pub(super) fn keep(&mut self, secret: Option<String>) {
         if let Some(secret) = secret.filter(|secret| !secret.is_empty() && !self.knows(secret)) {
             self.secrets.push(secret);
         }

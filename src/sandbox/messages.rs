@@ -52,11 +52,8 @@ pub(super) fn answer(state: &mut State, request: &RecordedRequest) -> Result<Ans
     let chat = read(state, request).map_err(|refusal| refusal.header("request-id", &request_id))?;
     state.counts.messages += 1;
     let message = Message::new(chat, &request_id);
-    let answer = if message.chat.stream {
-        Answer::stream(message.events(state.settings.word_pause))
-    } else {
-        super::json(200, &message.whole())
-    };
+    let answer =
+        if message.chat.stream { Answer::stream(message.events()) } else { super::json(200, &message.whole()) };
     Ok(answer.header("request-id", &request_id))
 }
 
@@ -218,7 +215,7 @@ impl Message {
         self.head(&content, Some(self.stop_reason), self.words.len())
     }
 
-    fn events(&self, pause: std::time::Duration) -> Vec<Piece> {
+    fn events(&self) -> Vec<Piece> {
         let start = json!({ "type": "message_start", "message": self.head(&json!([]), None, 1) });
         let block = json!({ "type": "text", "text": "" });
         let mut pieces = vec![
@@ -227,9 +224,6 @@ impl Message {
             Piece::event(&json!({ "type": "content_block_start", "index": 0, "content_block": block })),
         ];
         for word in &self.words {
-            if !pause.is_zero() {
-                pieces.push(Piece::Pause(pause));
-            }
             let delta = json!({ "type": "text_delta", "text": word });
             pieces.push(Piece::event(&json!({ "type": "content_block_delta", "index": 0, "delta": delta })));
         }

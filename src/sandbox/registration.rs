@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use serde_json::{Map, Value, json};
 
 use super::script::Answer;
-use super::token::DEVICE_CODE_GRANT;
+use super::token::{DEVICE_CODE_GRANT, refusal};
 use super::{RecordedRequest, State};
 use crate::provider::ClientAuth;
 use crate::time;
@@ -115,9 +115,7 @@ fn checked(state: &State, metadata: &Value) -> Result<(String, Vec<String>), (&'
     if !list("grant_types").contains(&"authorization_code".to_owned()) || list("response_types") != ["code"] {
         return Err(("invalid_client_metadata", "only the authorization code flow is supported"));
     }
-    let unknown =
-        |scope: &&str| state.settings.scopes.as_ref().is_some_and(|known| !known.iter().any(|one| one == scope));
-    if text("scope").split_whitespace().any(|scope| unknown(&scope)) {
+    if state.settings.unknown_scope(text("scope")).is_some() {
         return Err(("invalid_client_metadata", "a scope is not supported"));
     }
     Ok((text("client_name").to_owned(), uris))
@@ -144,8 +142,4 @@ fn response(
     body.extend(members);
     body.retain(|_, value| !value.is_null());
     super::json(201, &body.into())
-}
-
-fn refusal(status: u16, error: &str, description: &str) -> Answer {
-    super::json(status, &json!({ "error": error, "error_description": description }))
 }

@@ -3,7 +3,6 @@
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::Duration;
 
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt as _, Full};
@@ -54,8 +53,6 @@ pub enum Piece {
     Bytes(Vec<u8>),
     /// Waits until the gate is open.
     Wait(Gate),
-    /// Waits for this time.
-    Pause(Duration),
     /// Breaks the connection.
     Break,
     /// Sends nothing more and keeps the connection open.
@@ -234,10 +231,6 @@ async fn feed(pieces: Vec<Piece>, sender: &mpsc::Sender<Result<Bytes, Broken>>) 
             Piece::Break => Err(Broken),
             Piece::Wait(gate) => {
                 gate.pass().await;
-                continue;
-            }
-            Piece::Pause(pause) => {
-                tokio::time::sleep(pause).await;
                 continue;
             }
             Piece::Hang => std::future::pending().await,

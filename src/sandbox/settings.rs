@@ -1,7 +1,5 @@
 //! The settings of a sandbox.
 
-use std::time::Duration;
-
 use serde_json::{Map, Value, json};
 
 use super::registration::Registration;
@@ -42,8 +40,6 @@ pub struct Settings {
     pub offline_needs_consent: bool,
     /// How the client must authenticate at the revocation endpoint. `None` for [`Settings::client_auth`].
     pub revoke_auth: Option<ClientAuth>,
-    /// How long a code is valid.
-    pub code_lifetime: Duration,
     /// The `expires_in` of token responses. Access tokens stay valid until
     /// [`Sandbox::expire_access`](super::Sandbox::expire_access), so that no test waits for a clock.
     pub token_lifetime: Option<Value>,
@@ -74,9 +70,7 @@ pub struct Settings {
     pub token_extra: Map<String, Value>,
     /// The models, newest first.
     pub models: Vec<String>,
-    /// The pause before each word of a streamed answer.
-    pub word_pause: Duration,
-    /// How many messages are answered in a second. Others get a 429. `None` for no limit.
+    /// How many questions are answered in a second. Others get a 429. `None` for no limit.
     pub messages_per_second: Option<u32>,
     /// Whether requests are recorded for [`Sandbox::requests`](super::Sandbox::requests).
     pub keep_requests: bool,
@@ -122,7 +116,6 @@ impl Default for Settings {
             userinfo: None,
             offline_needs_consent: false,
             revoke_auth: None,
-            code_lifetime: Duration::from_secs(60),
             token_lifetime: Some(json!(8 * 3_600)),
             refresh_tokens: true,
             rotate: true,
@@ -137,7 +130,6 @@ impl Default for Settings {
             date: None,
             token_extra: Map::new(),
             models: ["sandbox-large", "sandbox-small", "sandbox-old"].map(String::from).into(),
-            word_pause: Duration::ZERO,
             messages_per_second: None,
             keep_requests: true,
             prefix: String::new(),
@@ -146,6 +138,12 @@ impl Default for Settings {
 }
 
 impl Settings {
+    /// The first of these scopes that is unknown.
+    pub(super) fn unknown_scope<'s>(&self, scope: &'s str) -> Option<&'s str> {
+        let known = self.scopes.as_ref()?;
+        scope.split_whitespace().find(|scope| !known.iter().any(|one| one == scope))
+    }
+
     /// Whether this `resource` of a request is the right one.
     pub(super) fn allows_resource(&self, resource: Option<&str>) -> bool {
         self.resource.as_deref().is_none_or(|expected| resource == Some(expected))

@@ -225,6 +225,22 @@ async fn a_spent_refresh_token_ends_its_whole_family() {
 }
 
 #[tokio::test]
+async fn a_refresh_token_is_bound_to_its_client() {
+    let sandbox = sandbox().await;
+    let tokens = exchange(&sandbox, &code(&sandbox).await, &[]).await;
+    let token = text(&tokens, "refresh_token");
+    sandbox.change(|settings| settings.client_id = "another".into());
+    let renew = [("grant_type", "refresh_token"), ("client_id", "another"), ("refresh_token", token)];
+    let revoke = [("client_id", "another"), ("token", token)];
+    for (endpoint, fields) in [(Endpoint::Token, &renew[..]), (Endpoint::Revoke, &revoke)] {
+        let refused = form(&sandbox, endpoint, fields, &[]).await;
+        assert_eq!((refused.status, text(&refused, "error")), (400, "invalid_grant"), "{endpoint:?}");
+    }
+    sandbox.change(|settings| settings.client_id = "sandbox-client".into());
+    assert_eq!(refresh(&sandbox, token).await.status, 200);
+}
+
+#[tokio::test]
 async fn a_client_authenticates_as_configured_and_no_other_way() {
     let sandbox = sandbox().await;
     let secret = "s:e c%r+t&";

