@@ -41,12 +41,20 @@ fn main() -> Result<ExitCode> {
     let sizes = if given.is_empty() { vec![10_000, 100_000] } else { given };
     let figures = if is_whole { vec![beside_curl(&stage)?] } else { Vec::new() };
     for &lines in &sizes {
+        let before = stage.sandbox.counts().messages;
         let run = run(&stage, lines)?;
+        let asked = u32::try_from(stage.sandbox.counts().messages - before)?;
+        ensure!(asked == lines, "{asked} questions were asked instead of {lines}");
         let (rate, seconds) = (f64::from(lines) / run.took.as_secs_f64(), run.took.as_secs_f64());
         println!("{lines:>7} questions: {rate:.0} a second ({seconds:.1} s), at most {} KiB of memory", run.most_kib);
     }
-    let again = run(&stage, sizes.into_iter().max().unwrap_or_default())?;
-    println!("all of them answered already: {:.2} s, at most {} KiB", again.took.as_secs_f64(), again.most_kib);
+    let last = sizes.last().copied().unwrap_or_default();
+    let again = batch(&stage, last)?;
+    println!(
+        "{last:>7} questions, answered already: {:.2} s, at most {} KiB",
+        again.took.as_secs_f64(),
+        again.most_kib
+    );
     let limits = [10, 50, 200];
     // They mostly wait.
     let limited = std::thread::scope(|scope| {
@@ -113,7 +121,6 @@ fn beside_curl(stage: &Stage) -> Result<Figure> {
     ensure!(asked == CURL_QUESTIONS, "curl asked {asked} questions instead of {CURL_QUESTIONS}");
     let questions = CURL_QUESTIONS * 10;
     let nexus = f64::from(questions) / run(stage, questions)?.took.as_secs_f64();
-    std::fs::remove_file(stage.home.path().join("answers.jsonl"))?;
     Ok(Figure {
         name: "nexus batch".into(),
         nexus,
@@ -124,29 +131,38 @@ fn beside_curl(stage: &Stage) -> Result<Figure> {
     })
 }
 
-/// Sends that many questions, and checks that each has an answer.
+/// Sends that many questions that have no answer yet, and checks that each gets one.
 fn run(stage: &Stage, lines: u32) -> Result<Run> {
+    let answers = stage.home.path().join("answers.jsonl");
+    if answers.exists() {
+        std::fs::remove_file(answers)?;
+    }
     let mut prompts = String::new();
     for line in 0..lines {
         writeln!(prompts, "{{\"id\":\"line {line}\",\"prompt\":\"question-{line}\",\"max_tokens\":3}}")?;
     }
     std::fs::write(stage.home.path().join("prompts.jsonl"), prompts)?;
+    batch(stage, lines)
+}
+
+/// Runs the batch of that many questions, and checks that each has an answer.
+fn batch(stage: &Stage, lines: u32) -> Result<Run> {
     let start = Instant::now();
-    let mut batch =
+    let mut running =
         stage.nexus(&["batch", "prompts.jsonl", "--out", "answers.jsonl"]).stderr(Stdio::piped()).spawn()?;
     let (mut most_kib, mut early) = (0, None);
     let status = loop {
-        if let Some(status) = batch.try_wait()? {
+        if let Some(status) = running.try_wait()? {
             break status;
         }
-        most_kib = most_kib.max(stage::peak_memory(&batch).unwrap_or_default());
+        most_kib = most_kib.max(stage::peak_memory(&running).unwrap_or_default());
         if early.is_none() && start.elapsed() >= Duration::from_secs(10) {
             early = Some(stage.sandbox.counts());
         }
         sleep(Duration::from_millis(10));
     };
     let (took, counts) = (start.elapsed(), stage.sandbox.counts());
-    ensure!(status.success(), "nexus batch failed: {}", std::io::read_to_string(batch.stderr.context("stderr")?)?);
+    ensure!(status.success(), "nexus batch failed: {}", std::io::read_to_string(running.stderr.context("stderr")?)?);
     let answered = answered(&stage.home.path().join("answers.jsonl"))?;
     ensure!(answered.len() == usize::try_from(lines)?, "{} of {lines} lines have an answer", answered.len());
     let early = early.unwrap_or(counts);

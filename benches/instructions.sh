@@ -33,6 +33,10 @@ NEXUS=$PWD/target/x86_64-unknown-linux-gnu/release/nexus
 
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
+# A signal alone does not run what is set for the exit.
+trap 'exit 129' HUP
+trap 'exit 130' INT
+trap 'exit 143' TERM
 tab=$(printf '\t')
 toolchain="$(rustc --version), $(rustc -vV | sed -n 's/^host: //p')"
 

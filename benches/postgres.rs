@@ -1,8 +1,8 @@
 //! Look-ups in a PostgreSQL store with a million owners, and how many valid tokens one process hands out.
 //!
 //! `cargo bench --bench postgres` needs Debian's packages postgresql and pgbouncer. It prints the median and the 99th
-//! percentile of look-ups of random owners, and compares `get_valid` on fresh sessions with `pgbench -S` on as many
-//! rows, with the same number of connections, in turn. It fails if a look-up scans the table, or if `get_valid` is less
+//! percentile of look-ups of random owners, and compares `get_valid` on a thousand fresh sessions among them with
+//! `pgbench -S` on as many rows, with the same number of connections, in turn. It fails if a look-up scans the table, or if `get_valid` is less
 //! than half as fast.
 
 #![expect(clippy::print_stdout, reason = "a benchmark prints what it measured")]

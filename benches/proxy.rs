@@ -114,11 +114,11 @@ fn nginx(home: &Path, name: &str, port: u16, location: &str, more: &str) -> Resu
 
 /// Starts `nexus proxy`. Returns its URL and key, too.
 fn proxy(stage: &Stage) -> Result<(Running, String, String)> {
-    let mut child = stage.nexus(&["proxy"]).stdout(Stdio::piped()).spawn()?;
-    let mut lines = BufReader::new(child.stdout.take().context("its stdout")?).lines();
+    let mut running = Running(stage.nexus(&["proxy"]).stdout(Stdio::piped()).spawn()?);
+    let mut lines = BufReader::new(running.0.stdout.take().context("its stdout")?).lines();
     let mut line = || lines.next().context("a line")?.context("of text");
     let (url, key) = (line()?, line()?);
-    Ok((Running(child), url, key))
+    Ok((running, url, key))
 }
 
 /// Requests per second, and the median latency in microseconds.

@@ -6,8 +6,8 @@
 //!
 //! Arguments after `--`: `ROUNDS` sets the number of rounds. `--memory` measures only memory, and fails if the
 //! functions of the program are no longer in the order of their use. `--run PROGRAM ARGS...` measures nothing and runs
-//! a program with `NEXUS`, the binary, and two homes that are signed in to a sandbox: `NEXUS_HOME`, whose API is
-//! reached over http, and `NEXUS_TLS_HOME`, whose API is reached over https, with `SSL_CERT_FILE` set to trust it.
+//! a program with two homes that are signed in to a sandbox: `NEXUS_HOME`, whose API is reached over http, and
+//! `NEXUS_TLS_HOME`, whose API is reached over https, with `SSL_CERT_FILE` set to trust it.
 
 #![expect(clippy::print_stdout, reason = "a benchmark prints what it measured")]
 
@@ -43,7 +43,7 @@ fn main() -> Result<ExitCode> {
             let secure_api = Api::start_tls(Script::SHORT, &bundle)?;
             let secure = Stage::new(Settings::default(), Some(&secure_api.origin))?;
             let mut command = Command::new(program);
-            command.args(args).env("NEXUS", stage::program()).env("NEXUS_HOME", stage.home.path());
+            command.args(args).env("NEXUS_HOME", stage.home.path());
             command.env("NEXUS_TLS_HOME", secure.home.path()).env("SSL_CERT_FILE", bundle);
             let status = command.status().with_context(|| format!("starting {program}"))?;
             Ok(ExitCode::from(status.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(1)))
@@ -61,7 +61,7 @@ fn main() -> Result<ExitCode> {
     }
 }
 
-/// An empty Rust program, linked and installed as nexus is.
+/// An empty Rust program, installed as nexus is.
 fn empty(home: &Path) -> Result<PathBuf> {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR"));
     let (source, program) = (folder.join("empty.rs"), folder.join(format!("empty{}", std::env::consts::EXE_SUFFIX)));

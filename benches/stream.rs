@@ -3,7 +3,8 @@
 //! `cargo bench --bench stream` streams 1 GiB of events of 1 KiB through nexus and curl, and 1 GiB of events of 130
 //! bytes through nexus and a bare loop that parses each event with serde_json. All write to /dev/null, in turn, three
 //! times. It fails if nexus takes more than 6 times curl's time for the large events, more than twice the loop's for
-//! the small ones, or more memory for 1 GiB than for 16 MiB. An argument is another number of MiB instead of 1024.
+//! the small ones, or for 1 GiB more than 1.1 times the memory that it takes for 16 MiB. An argument is another number of
+//! MiB instead of 1024.
 
 #![expect(clippy::print_stdout, reason = "a benchmark prints what it measured")]
 

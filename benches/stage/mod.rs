@@ -4,6 +4,7 @@ use std::ffi::OsStr;
 use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStderr, Command, Stdio};
+use std::time::SystemTime;
 
 use anyhow::{Context as _, Result, ensure};
 use nexus::sandbox::{Endpoint, Sandbox, Settings};
@@ -34,7 +35,7 @@ impl Stage {
             api_url.unwrap_or(&sandbox.origin()),
         );
         std::fs::write(home.path().join("config.toml"), config)?;
-        let nexus = installed(&program(), home.path())?;
+        let nexus = installed(&program()?, home.path())?;
         let stage = Self { sandbox, home, nexus, curl: find("curl")? };
         stage.sign_in()?;
         Ok(stage)
@@ -83,12 +84,34 @@ impl Stage {
 }
 
 /// The program that is measured: the one that `NEXUS_BIN` names, or the one that `packaging/release` has made, or else
-/// the one of this build.
+/// the one of this build. Fails if the packaged one is older than what it is made of.
 #[expect(clippy::disallowed_methods, reason = "the caller says which program to measure")]
-pub(crate) fn program() -> PathBuf {
-    let packaged = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/x86_64-unknown-linux-gnu/release/nexus");
-    let named = std::env::var_os("NEXUS_BIN").map(PathBuf::from);
-    named.or_else(|| packaged.exists().then_some(packaged)).unwrap_or_else(|| env!("CARGO_BIN_EXE_nexus").into())
+fn program() -> Result<PathBuf> {
+    if let Some(named) = std::env::var_os("NEXUS_BIN") {
+        return Ok(named.into());
+    }
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let packaged = root.join("target/x86_64-unknown-linux-gnu/release/nexus");
+    if !packaged.exists() {
+        return Ok(env!("CARGO_BIN_EXE_nexus").into());
+    }
+    let built = packaged.metadata()?.modified()?;
+    for source in ["src", "Cargo.lock", "packaging/function-order.ld"] {
+        let path = root.join(source);
+        ensure!(last_change(&path)? <= built, "{source} has changed: run packaging/release, or set NEXUS_BIN");
+    }
+    Ok(packaged)
+}
+
+/// When a file, or one in a folder, was last changed.
+fn last_change(path: &Path) -> Result<SystemTime> {
+    let mut last = path.metadata()?.modified()?;
+    if path.is_dir() {
+        for entry in path.read_dir()? {
+            last = last.max(last_change(&entry?.path())?);
+        }
+    }
+    Ok(last)
 }
 
 /// A command with an empty environment, no input, and its output discarded.

@@ -6,9 +6,16 @@ folder=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 nexus=${NEXUS:-$folder/../../target/release/nexus}
 
 if [[ ${1-} != http* ]]; then
-  rm -f "$folder/signed-in.png"
-  BROWSER="'${BASH_SOURCE[0]}' %s" script --quiet --return --command "'$nexus' demo" /dev/null
-  until [[ -s $folder/signed-in.png ]]; do sleep 0.1; done
+  SIGNED_IN=$(mktemp -d)
+  export SIGNED_IN
+  trap 'rm -rf "$SIGNED_IN"' EXIT
+  BROWSER="'$folder/signed-in.sh' %s" script --quiet --return --command "timeout 60 '$nexus' demo" /dev/null
+  # The demo may end before the browser does.
+  for _ in {1..300}; do
+    [[ ! -e $SIGNED_IN/done ]] || break
+    sleep 0.1
+  done
+  mv "$SIGNED_IN/done" "$folder/signed-in.png"
   exit
 fi
 
@@ -16,7 +23,6 @@ fi
 ticket=$(curl --silent --fail "$1" | sed -n 's/.*name="ticket" value="\([^"]*\)".*/\1/p')
 redirect=$(curl --silent --output /dev/null --write-out '%{redirect_url}' \
   --data-urlencode "ticket=$ticket" --data decision=allow "${1%%\?*}/decision")
-profile=$(mktemp -d)
-chromium --headless --no-sandbox --hide-scrollbars --force-prefers-reduced-motion --user-data-dir="$profile" --window-size=640,420 \
-  --screenshot="$folder/signed-in.png" "$redirect"
-rm -rf "$profile"
+chromium --headless --no-sandbox --hide-scrollbars --force-prefers-reduced-motion --window-size=640,420 \
+  --user-data-dir="$SIGNED_IN/profile" --screenshot="$SIGNED_IN/page.png" "$redirect"
+mv "$SIGNED_IN/page.png" "$SIGNED_IN/done"

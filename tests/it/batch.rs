@@ -8,7 +8,7 @@ use nexus::sandbox::{Endpoint, Gate, Scripted, Settings};
 use serde_json::{Value, json};
 
 use crate::chat::{delta, stop, stop_reason};
-use crate::nexus::{Nexus, block_on};
+use crate::nexus::{Nexus, block_on, signal};
 
 const NOTE: &str = "(This is the nexus sandbox: no model is behind it.)";
 
@@ -496,7 +496,7 @@ fn interrupted_it_says_how_to_go_on_and_goes_on() {
     let words: Vec<_> = BATCH.into_iter().chain(["--jobs", "1"]).collect();
     let running = nexus.watch(&mut nexus.command(&words));
     block_on(gate.arrived(1));
-    std::process::Command::new("kill").args(["-INT", &running.id().to_string()]).status().unwrap();
+    signal(running.id(), "INT");
     assert_output!(
         running.finish(), 130, stdout: "",
         stderr: "stopped: 2 lines answered; 2 tokens in, 26 out; run the same command to resume\n",

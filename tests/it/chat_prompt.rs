@@ -3,6 +3,7 @@
 use nexus::sandbox::Endpoint;
 
 use crate::chat::{asked, signed_in};
+use crate::nexus::signal;
 
 #[test]
 fn the_prompt_comes_from_words_stdin_or_both() {
@@ -78,8 +79,7 @@ fn a_silent_stdin_is_told_of_and_waited_for() {
 
     let never = started();
     // Not INT, which shells ignore for background jobs.
-    let killed = std::process::Command::new("kill").args(["-TERM", &never.id().to_string()]).status();
-    assert!(killed.unwrap().success());
+    signal(never.id(), "TERM");
     use std::os::unix::process::ExitStatusExt as _;
     assert_eq!(never.wait_with_output().unwrap().status.signal(), Some(15), "a shell calls that 143");
 }

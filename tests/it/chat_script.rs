@@ -4,7 +4,7 @@ use nexus::sandbox::{Endpoint, Gate, Piece, Sandbox, Scripted};
 use serde_json::{Value, json};
 
 use crate::chat::{NOTE, delta, event, signed_in, stop, stop_reason};
-use crate::nexus::{Nexus, Output, block_on};
+use crate::nexus::{Nexus, Output, block_on, signal};
 
 /// An error as the Messages API writes it.
 fn error(kind: &str) -> Value {
@@ -323,7 +323,7 @@ fn the_deadline_ends_the_wait_for_an_answer_but_not_the_answer() {
 #[test]
 fn a_signal_ends_it_and_what_was_told_stays_told() {
     let (sandbox, nexus) = signed_in();
-    for (form, signal, code) in [("text", "INT", 130), ("json", "INT", 130), ("stream-json", "TERM", 143)] {
+    for (form, name, code) in [("text", "INT", 130), ("json", "INT", 130), ("stream-json", "TERM", 143)] {
         let gate = Gate::new();
         let pieces = vec![delta("half"), Piece::Wait(gate.clone()), Piece::Hang];
         sandbox.script(Endpoint::Messages, [Scripted::stream(pieces)]);
@@ -333,8 +333,7 @@ fn a_signal_ends_it_and_what_was_told_stays_told() {
             "text" => std::io::Read::read_exact(child.stdout.as_mut().unwrap(), &mut [0; 4]).unwrap(),
             _ => block_on(gate.arrived(1)),
         }
-        let killed = std::process::Command::new("kill").args([&format!("-{signal}"), &child.id().to_string()]).status();
-        assert!(killed.unwrap().success());
+        signal(child.id(), name);
         let output = nexus.finish(child);
         assert_eq!(output.code, Some(code), "{form}: {output}");
         let ended = match form {
@@ -363,8 +362,7 @@ fn a_signal_ends_it_and_what_was_told_stays_told() {
         let heard = ["env".into(), "--default-signal=HUP".into()];
         let child = nexus.command_after(&heard, words).spawn().unwrap();
         block_on(gate.arrived(1));
-        let killed = std::process::Command::new("kill").args(["-HUP", &child.id().to_string()]).status();
-        assert!(killed.unwrap().success());
+        signal(child.id(), "HUP");
         assert_output!(nexus.finish(child), 129, stdout: stdout, stderr: stderr);
     }
 }
@@ -378,8 +376,7 @@ fn a_hangup_that_is_to_be_overheard_is() {
     let deaf = ["sh", "-c", "trap '' HUP; exec \"$0\" \"$@\""].map(String::from);
     let child = nexus.command_after(&deaf, &["chat", "x"]).spawn().unwrap();
     block_on(gate.arrived(1));
-    let killed = std::process::Command::new("kill").args(["-HUP", &child.id().to_string()]).status();
-    assert!(killed.unwrap().success());
+    signal(child.id(), "HUP");
     gate.open();
     assert!(nexus.finish(child).ok().starts_with("You said: x"));
 }

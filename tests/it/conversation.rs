@@ -7,7 +7,7 @@ use nexus::sandbox::{Endpoint, Gate, Piece, Sandbox, Scripted, Settings};
 use rusqlite::Connection;
 use serde_json::{Value, json};
 
-use crate::nexus::{Nexus, config, sandbox};
+use crate::nexus::{Nexus, config, sandbox, signal};
 
 const NOTE: &str = "(This is the nexus sandbox: no model is behind it.)";
 
@@ -249,7 +249,7 @@ fn what_was_printed_before_a_ctrl_c_is_kept() {
     let mut child = nexus.command(&["chat", "--history", "tell"]).spawn().unwrap();
     let mut first = [0; 12];
     child.stdout.as_mut().unwrap().read_exact(&mut first).unwrap();
-    std::process::Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
+    signal(child.id(), "INT");
     assert_output!(nexus.finish(child), 130, stdout: "", stderr: "");
     let shown = nexus.run(&["history", "show"]).ok();
     assert!(shown.ends_with("\n## You\n\ntell\n\n## Answer (cut off)\n\nAs far as th\n"), "{shown}");

@@ -20,14 +20,15 @@ fn signed_in(settings: Settings, lines: &str) -> (Sandbox, Nexus) {
     (sandbox, nexus)
 }
 
-/// A request through the proxy that the variables name, in a language that every test machine has.
-pub(crate) const ASK: &str = r#"python3 - <<'END'
-import json, os, urllib.request
-base, key = os.environ["ANTHROPIC_BASE_URL"], os.environ["ANTHROPIC_AUTH_TOKEN"]
-body = {"model": "sandbox-large", "max_tokens": 100, "messages": [{"role": "user", "content": "hi"}]}
-request = urllib.request.Request(base + "/v1/messages", json.dumps(body).encode(), {
-    "authorization": "Bearer " + key, "content-type": "application/json"})
-print(json.load(urllib.request.urlopen(request))["content"][0]["text"].split(" (")[0])
+/// A request through the proxy that the variables name. It needs only bash and sed.
+pub(crate) const ASK: &str = r#"bash <<'END'
+server=${ANTHROPIC_BASE_URL#http://}
+body='{"model":"sandbox-large","max_tokens":100,"messages":[{"role":"user","content":"hi"}]}'
+exec 3<>"/dev/tcp/${server%:*}/${server#*:}"
+printf '%s\r\n' 'POST /v1/messages HTTP/1.1' "host: $server" 'connection: close' "content-length: ${#body}" \
+  "authorization: Bearer $ANTHROPIC_AUTH_TOKEN" 'content-type: application/json' '' >&3
+printf '%s' "$body" >&3
+echo "$(sed -n 's/.*"text":"\([^(]*\) (.*/\1/p' <&3)"
 END
 "#;
 

@@ -358,9 +358,10 @@ pub(crate) fn newest(sandbox: &Sandbox, kind: &str) -> String {
     sandbox.issued().into_iter().rfind(|secret| secret.starts_with(&prefix)).unwrap()
 }
 
-/// Sends a signal (`TERM`) to a process.
+/// Sends a signal (`TERM`) to a process, with the shell's own `kill`: not every system has the program.
 pub(crate) fn signal(id: u32, name: &str) {
-    assert!(Command::new("kill").args([format!("-{name}"), id.to_string()]).status().unwrap().success());
+    let sent = Command::new("sh").args(["-c", "kill -\"$1\" \"$2\"", "sh", name, &id.to_string()]).status();
+    assert!(sent.unwrap().success(), "{name}");
 }
 
 /// The library's provider `work` at this sandbox.

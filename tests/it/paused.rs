@@ -131,7 +131,7 @@ fn a_second_signal_ends_a_blocked_command() {
     }
     // Pending signals of one kind merge, so they are sent until the process ends.
     while child.try_wait().unwrap().is_none() {
-        drop(std::process::Command::new("kill").args(["-INT", &child.id().to_string()]).status());
+        signal(child.id(), "INT");
     }
     assert_eq!(child.wait().unwrap().code(), Some(130));
     drop(reader);

@@ -6,7 +6,7 @@ use nexus::sandbox::{Endpoint, Gate, Piece, Scripted};
 use serde_json::json;
 
 use crate::conversation::{delta, sent_messages, signed_in, stop, stop_reason};
-use crate::nexus::Nexus;
+use crate::nexus::{Nexus, signal};
 use crate::terminal::Terminal;
 
 const NOTE: &str = "(This is the nexus sandbox: no model is behind it.)";
@@ -281,8 +281,7 @@ fn a_signal_leaves_the_terminal_as_it_was() {
     terminal.press("half a li");
     terminal.until(|screen| screen.trim_end().ends_with("half a li"));
     assert!(!terminal.echoes(), "a line is edited");
-    let command = format!("kill -TERM {}", terminal.id());
-    std::process::Command::new("sh").args(["-c", &command]).status().unwrap();
+    signal(terminal.id(), "TERM");
     terminal.until_ended();
     assert!(terminal.echoes(), "as before");
     let left = terminal.finish();

@@ -253,7 +253,7 @@ fn a_second_signal_ends_a_refresh_at_once() {
     let (mut child, gate) = nexus.held(&sandbox, Scripted::Paused, &["oauth", "token"]);
     // Pending signals of one kind merge, so they are sent until the process ends.
     while child.try_wait().unwrap().is_none() {
-        drop(std::process::Command::new("kill").args(["-INT", &child.id().to_string()]).status());
+        signal(child.id(), "INT");
     }
     assert_eq!(nexus.finish(child).code, Some(130));
     gate.open();

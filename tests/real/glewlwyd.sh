@@ -3,10 +3,14 @@
 #
 #   sh tests/real/glewlwyd.sh FOLDER
 set -eu
-mkdir -p "$1"
-cd "$1"
-[ -x usr/bin/glewlwyd ] && exit 0
+[ -d "$1" ] && exit 0
+# Complete before it gets the name.
+rm -rf "$1.new"
+mkdir -p "$1.new"
+cd "$1.new"
 apt-get -qq download glewlwyd glewlwyd-common fonts-fork-awesome libjs-bootstrap4 libjs-jquery libjs-popper.js
 for package in *.deb; do
   dpkg-deb --extract "$package" .
 done
+cd ..
+mv "$1.new" "$1"

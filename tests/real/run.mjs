@@ -32,8 +32,11 @@ import * as session from './session.mjs';
 import * as signingIn from './signing_in.mjs';
 import * as stage from './stage.mjs';
 
-const binary = resolve(process.argv[2] ?? 'target/release/nexus');
-const screenshots = resolve(process.argv[3] ?? 'target/real/screenshots');
+if (process.argv.length !== 4) {
+  console.error('usage: node run.mjs NEXUS SCREENSHOTS');
+  process.exit(2);
+}
+const [binary, screenshots] = process.argv.slice(2).map((path) => resolve(path));
 const folder = mkdtempSync(join(tmpdir(), 'nexus-real-'));
 const children = new Set();
 const stops = [() => rmSync(folder, { recursive: true, force: true })];
