@@ -174,7 +174,12 @@ fn a_bad_line_is_told_of_and_harms_no_other() {
             let text = |value: &Value| value.as_str().map_or(value.to_string(), String::from);
             match error.is_null() {
                 true => format!("{}: {}", result["id"], text(&result["answer"])),
-                false => format!("{}: {} {}", result["id"], text(&error["reason"]), text(&error["message"])),
+                false => {
+                    let line = format!("line {} of the input: ", error["line"]);
+                    let message = text(&error["message"]);
+                    assert!(message.starts_with(&line), "{message}: {line}");
+                    format!("{}: {} {message}", result["id"], text(&error["reason"]))
+                }
             }
         })
         .collect();

@@ -368,6 +368,8 @@ fn delete_older_than_keeps_recent_conversations() {
     let without_unit = nexus.run(&["history", "delete", "--older-than", "0"]);
     assert_eq!(without_unit.code, Some(2));
     assert!(without_unit.stderr.contains("write `0d` for days"), "{}", without_unit.stderr);
+    let all = nexus.run(&["history", "delete", "--older-than", "0s"]);
+    assert!(all.code == Some(2) && all.stderr.contains("every conversation is older"), "{all}");
     assert_output!(
         nexus.run(&["history", "delete", "--older-than", "1d"]), 0, stdout: "", stderr: "Nothing to delete\n",
     );
@@ -433,5 +435,10 @@ fn control_characters_of_a_conversation_are_escaped_on_a_terminal() {
         let seen = Terminal::open_with(&nexus, &words, 100, &[("TERM", "dumb")]).finish().bytes;
         assert!(!seen.contains(['\u{1b}', '\u{9b}']), "{words:?}: {seen:?}");
         assert!(seen.contains("[2J"), "{words:?}: {seen:?}");
+    }
+    // The other end of the pipe may be a terminal.
+    for words in [&["history", "list"][..], &["history", "search", "2J"]] {
+        let listed = nexus.run(words).ok();
+        assert!(listed.contains("a␛[2J<U+009B>1m") && !listed.contains('\u{1b}'), "{listed:?}");
     }
 }

@@ -6,7 +6,7 @@ use std::process::Command;
 use nexus::sandbox::{Sandbox, Scripted, Settings};
 use serde_json::json;
 
-use crate::nexus::{Nexus, Output, SECRET_VARIABLES, config, sandbox};
+use crate::nexus::{Nexus, Output, SECRET_VARIABLES, config, sandbox, search_path};
 
 pub(crate) const KEY: &str = "key/session.key";
 pub(crate) const SHOW: &[&str] = &["key", "show"];
@@ -632,10 +632,4 @@ fn a_wait_for_a_process_that_uses_the_key_is_reported() {
     drop(lock);
     let output = moving.finish();
     assert_eq!(output.code, Some(0), "{output}");
-}
-
-/// `PATH` of this process.
-#[expect(clippy::disallowed_methods, reason = "a test finds the programs of the machine it runs on")]
-pub(crate) fn search_path() -> String {
-    std::env::var("PATH").unwrap_or_default()
 }

@@ -2,18 +2,13 @@
 
 use std::fs;
 
-use crate::key::{KEY, SHOW, key_line, search_path, signed_in, to};
-use crate::nexus::{Nexus, Output};
+use crate::key::{KEY, SHOW, key_line, signed_in, to};
+use crate::nexus::{Nexus, Output, installed, search_path};
 
 /// Whether a missing keyring is a failure.
 #[expect(clippy::disallowed_methods, reason = "who runs the tests says so")]
 fn wanted() -> bool {
     std::env::var_os("NEXUS_KEYRING_WANTED").is_some()
-}
-
-/// Whether a program is installed.
-fn installed(program: &str) -> bool {
-    std::env::split_paths(&search_path()).any(|folder| folder.join(program).is_file())
 }
 
 /// A command that kills `nexus` at its n-th call of this name.

@@ -457,3 +457,14 @@ fn collect(mut child: Child, message: String, names: &[(String, &'static str)]) 
         code: status.code(),
     }
 }
+
+/// `PATH` of this process.
+#[expect(clippy::disallowed_methods, reason = "a test finds the programs of the machine it runs on")]
+pub(crate) fn search_path() -> String {
+    std::env::var("PATH").unwrap_or_default()
+}
+
+/// Whether a program is installed.
+pub(crate) fn installed(program: &str) -> bool {
+    std::env::split_paths(&search_path()).any(|folder| folder.join(program).is_file())
+}

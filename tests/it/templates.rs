@@ -92,8 +92,8 @@ fn missing_values_are_reported_before_any_request() {
         ),
         (
             &["chat", "-t", "review", "--var", "lang=x"],
-            "the template review needs {{input}}: pass it as an argument or pipe it in",
-            "see `nexus chat --help`",
+            "the template review needs {{input}}, but there is no question",
+            "pass it as an argument or pipe it in; in a batch, give the line a `prompt`",
         ),
         (&["chat", "-t", "brief"], "no question: pass one as an argument or pipe it in", "see `nexus chat --help`"),
     ] {

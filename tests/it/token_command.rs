@@ -133,7 +133,7 @@ fn a_command_without_a_usable_token_is_named_with_the_reason() {
     let nexus = Nexus::new();
     nexus.configure("default = 'cmd'\n[provider.cmd]\ntoken_command = ['/nowhere/vault', 'read']\n");
     let missing = "error: the command `/nowhere/vault` of the provider cmd cannot be started: No such file or directory (os \
-                   error 2)\n  install `/nowhere/vault`, or fix the command in config.toml\n";
+                   error 2)\n  install `/nowhere/vault`, or configure another command\n";
     assert_output!(nexus.run(&["oauth", "token"]), 2, stdout: "", stderr: missing);
 }
 

@@ -19,7 +19,9 @@ pub(crate) fn object(error: &CliError) -> Value {
         "exit_code": error.exit_code(),
     });
     let refusal = error.refusal();
+    let line = if let CliError::BadLine { number, .. } = error { Some(*number) } else { None };
     let fields = [
+        ("line", line.map(Into::into)),
         ("http_status", error.http_status().map(Into::into)),
         ("type", refusal.and_then(|refusal| refusal.kind.clone()).map(Into::into)),
         ("request_id", refusal.and_then(|refusal| refusal.request_id.clone()).map(Into::into)),

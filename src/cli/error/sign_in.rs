@@ -379,7 +379,7 @@ pub(crate) fn provider_hint(error: &ProviderError, others: &[String]) -> String 
             )
         }
         ProviderError::Command { program, .. } => {
-            format!("install `{program}`, or fix the command in config.toml")
+            format!("install `{program}`, or configure another command")
         }
         _ => "use an `https://` URL without user name, password and fragment".into(),
     }

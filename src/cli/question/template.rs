@@ -129,8 +129,10 @@ impl Template {
         let given = !input.trim().is_empty();
         if wanted && !given {
             let name = &self.name;
-            let message = format!("the template {name} needs {{{{input}}}}: pass it as an argument or pipe it in");
-            return Err(CliError::usage("chat", message));
+            return Err(CliError::Usage {
+                message: format!("the template {name} needs {{{{input}}}}, but there is no question"),
+                hint: "pass it as an argument or pipe it in; in a batch, give the line a `prompt`".into(),
+            });
         }
         let value = |name: &str| match vars.iter().find(|(key, _)| key == name) {
             _ if name == INPUT => Some(input),
@@ -330,7 +332,7 @@ mod tests {
         let filled = template("system = 'About {{input}}.'\nprompt = 'Go.'", &[]).unwrap().fill("x", &[]).unwrap();
         assert_eq!(filled, Filled { system: Some("About x.".into()), prompt: "Go.".into() });
         let missing = template("prompt = '{{input}}'", &[]).unwrap().fill("\n", &[]).unwrap_err();
-        assert_eq!(missing.to_string(), "the template review needs {{input}}: pass it as an argument or pipe it in");
+        assert_eq!(missing.to_string(), "the template review needs {{input}}, but there is no question");
     }
 
     #[test]

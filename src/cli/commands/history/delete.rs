@@ -50,7 +50,10 @@ fn age(text: &str) -> std::result::Result<Duration, String> {
     if text.ends_with(|last: char| last.is_ascii_digit()) {
         return Err(format!("the unit is missing; write `{text}d` for days"));
     }
-    time::parse_duration(text)
+    match time::parse_duration(text)? {
+        Duration::ZERO => Err("every conversation is older; `--all` deletes all".into()),
+        age => Ok(age),
+    }
 }
 
 /// Deletes them. If an id is unknown, none is deleted.

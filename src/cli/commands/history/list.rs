@@ -5,7 +5,7 @@ use serde_json::json;
 use crate::cli::commands::Done;
 use crate::cli::context::Context;
 use crate::cli::history::{Conversation, export, layout};
-use nexus::internal::time;
+use nexus::internal::{clean, time};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -42,7 +42,10 @@ pub(crate) fn run(args: &Args, context: &Context) -> Done {
     match context.screen() {
         Some(screen) => context.print_laid_out(&layout::list(conversations, screen))?,
         None => {
-            let line = |one: &Conversation| format!("{}  {}  {}\n", one.id, time::rfc3339(one.updated_at), one.title);
+            // A title comes from a question, which may have quoted anything, and a pipe may lead to a terminal.
+            let line = |one: &Conversation| {
+                format!("{}  {}  {}\n", one.id, time::rfc3339(one.updated_at), clean::visible(&one.title))
+            };
             context.print(&conversations.map(line).collect::<String>())?;
         }
     }

@@ -6,7 +6,7 @@ use crate::cli::commands::Done;
 use crate::cli::context::Context;
 use crate::cli::history::store::Found;
 use crate::cli::history::{export, layout};
-use nexus::internal::time;
+use nexus::internal::{clean, time};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -42,7 +42,7 @@ pub(crate) fn run(args: &Args, context: &Context) -> Done {
         None => {
             let line = |found: &Found| {
                 let (id, at) = (&found.conversation.id, time::rfc3339(found.at));
-                format!("{id}  {at}  {}: {}\n", found.speaker(), found.excerpt)
+                format!("{id}  {at}  {}: {}\n", found.speaker(), clean::visible(&found.excerpt))
             };
             context.print(&found.iter().map(line).collect::<String>())?;
         }

@@ -112,7 +112,13 @@ impl Plan {
         let is_new = self.existing.is_none();
         if let Some(id) = args.client_id.as_deref().map(invisible::trim) {
             if let Some(why) = config::not_a_client_id(id) {
-                return Err(CliError::usage("oauth start", format!("--client-id {why}")));
+                return Err(CliError::Usage {
+                    message: format!("--client-id {why}"),
+                    hint:
+                        "pass the id that the operator of the server gave you; without --client-id, nexus registers a \
+                           client if the server allows it"
+                            .into(),
+                });
             }
             match &self.configured.provider.client {
                 Some(client) if client.id == id => {}
