@@ -2,12 +2,30 @@
 
 use std::sync::{Mutex, PoisonError};
 
+use crate::cli::error::{CliError, Result};
 use nexus::internal::invisible;
 
 /// The value of an environment variable, without white space and invisible characters at its ends. If nothing is left,
 /// it counts as unset.
 pub(crate) fn variable(name: &str) -> Option<String> {
     set(name).filter(|value| !value.is_empty())
+}
+
+/// Refuses a variable of nexus whose value is not UTF-8. As an unset one, it would make nexus use another store or another
+/// home.
+///
+/// # Errors
+/// [`CliError::Configuration`].
+pub(crate) fn check_utf8() -> Result<()> {
+    let is_own = |name: &str| ["NEXUS_", "CLAUDE_CODE_", "ANTHROPIC_"].iter().any(|start| name.starts_with(start));
+    let unreadable = std::env::vars_os().filter(|(_, value)| value.to_str().is_none());
+    match unreadable.filter_map(|(name, _)| name.into_string().ok()).find(|name| is_own(name)) {
+        Some(name) => Err(CliError::Configuration {
+            message: format!("the environment variable {name} is not UTF-8 text"),
+            hint: format!("correct it, or run `unset {name}`"),
+        }),
+        None => Ok(()),
+    }
 }
 
 /// Whether an environment variable is set to nothing.

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use nexus::Folders;
 
 use crate::cli::config::ConfigFiles;
-use crate::cli::environment::variable;
+use crate::cli::environment::{self, variable};
 use crate::cli::error::{CliError, Result};
 
 pub(crate) struct Paths {
@@ -15,7 +15,11 @@ pub(crate) struct Paths {
 
 impl Paths {
     /// Under `NEXUS_HOME` if that is set, else in the platform's directories.
+    ///
+    /// # Errors
+    /// [`CliError::Configuration`] if a variable of nexus is not UTF-8, or if the account has no home folder.
     pub(crate) fn find() -> Result<Self> {
+        environment::check_utf8()?;
         if let Some(home) = variable("NEXUS_HOME") {
             let home = std::path::absolute(&home).unwrap_or_else(|_| PathBuf::from(&home));
             return Ok(Self { config: ConfigFiles::of_user(home.join("config.toml")), folders: Folders::under(&home) });

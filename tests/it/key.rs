@@ -480,8 +480,9 @@ fn a_missing_or_wrong_key_has_a_hint() {
     assert_not_here(&nexus.run(SHOW));
 
     nexus.write(KEY, "nonsense\n", 0o600);
-    let nonsense = "error: [HOME]/key/session.key: line 1 is not a nexus key\n  restore the right key, or remove \
-                    [HOME]/key/session.key and run `nexus oauth start` to sign in again\n";
+    let nonsense = "error: [HOME]/key/session.key: line 1 is not a nexus key\n  correct the line, or restore the file \
+                    from a backup or another machine; if there is none, move [HOME]/key/session.key away and run `nexus \
+                    oauth start` to sign in again\n";
     assert_output!(status(&nexus), 1, stdout: "", stderr: nonsense);
     let object = nexus.run(&["key", "show", "--json"]);
     assert_eq!((object.code, &object.json()["error"]["reason"]), (Some(1), &json!("store")));
@@ -492,7 +493,8 @@ fn a_missing_or_wrong_key_has_a_hint() {
     for (line, cure) in [
         (
             Some("nonsense\n"),
-            "restore the right key, or remove [HOME]/key/session.key and run `nexus oauth start --provider work` to",
+            "correct the line, or restore the file from a backup or another machine; if there is none, move \
+             [HOME]/key/session.key away and run `nexus oauth start --provider work` to",
         ),
         (
             Some("nexus-key-1 AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\n"),
@@ -509,6 +511,17 @@ fn a_missing_or_wrong_key_has_a_hint() {
         assert!(output.stderr.ends_with(&cure), "{output}");
     }
     nexus.write("config.toml", &configured, 0o600);
+
+    #[cfg(unix)]
+    {
+        nexus.write("mounted", &key, 0o600);
+        std::os::unix::fs::symlink(nexus.path("mounted"), &path).unwrap();
+        let linked = "error: [HOME]/key/session.key: this is a symbolic link, which could point to another user's file\n  \
+                      replace [HOME]/key/session.key with a file of your own, or set `key = \"command\"` and \
+                      `key_command = [\"cat\", \"FILE\"]` with the file that is meant\n";
+        assert_output!(status(&nexus), 1, stdout: "", stderr: linked);
+        fs::remove_file(&path).unwrap();
+    }
 
     nexus.write(KEY, &key, 0o600);
     assert_signed_in(&nexus);

@@ -176,6 +176,9 @@ fn a_move_that_makes_no_sense_is_a_usage_error() {
         (&["--to", "postgres://ada:hush@127.0.0.1/n"], "the URL of --to contains a password"),
         (&["--to", "postgres://ada@127.0.0.1/n?password=hush"], "the URL of --to contains a password"),
         (&["--to", "postgres://ada:hush@db.example.com/n?sslmode=require"], "has an `sslmode` that does not verify"),
+        // A password with a character that has to be escaped, and parameters without a `?`.
+        (&["--to", "postgres://ada:h@hush@127.0.0.1/n"], "the URL of --to is not a valid PostgreSQL URL"),
+        (&["--to", "postgres://ada@127.0.0.1/n&password=hush"], "the URL of --to is not a valid PostgreSQL URL"),
         (&["--to", "host=db.example.com password=hush"], "the URL of --to does not begin with `postgres://`"),
     ] {
         let refused = nexus.run(&[&["store", "move"], words].concat());
@@ -187,4 +190,21 @@ fn a_move_that_makes_no_sense_is_a_usage_error() {
     nexus.write("data/sessions.db", "", 0o600);
     let same = nexus.run(&["store", "move", "--from", &own]);
     assert!(same.code == Some(2) && same.stderr.contains("--from and --to are both "), "{same}");
+}
+
+#[cfg(unix)]
+#[test]
+fn a_variable_that_is_no_text_does_not_count_as_unset() {
+    use std::os::unix::ffi::OsStrExt as _;
+    let nexus = Nexus::new();
+    let odd = std::ffi::OsStr::from_bytes(b"postgres://ada@\xff127.0.0.1/n");
+    for name in ["NEXUS_STORE", "NEXUS_OWNER", "NEXUS_HOME", "NEXUS_PROVIDER", "CLAUDE_CODE_CLIENT_ID"] {
+        for words in ["store status", "oauth token", "oauth token --json", "chat x", "provider list", "history list"] {
+            let words: Vec<_> = words.split(' ').collect();
+            let refused = nexus.finish(nexus.command(&words).env(name, odd).spawn().unwrap());
+            let message = format!("the environment variable {name} is not UTF-8 text");
+            let told = format!("{}{}", refused.stdout, refused.stderr);
+            assert!(refused.code == Some(2) && told.contains(&message), "{words:?}: {refused}");
+        }
+    }
 }

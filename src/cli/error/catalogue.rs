@@ -428,6 +428,7 @@ fn key() -> Vec<CliError> {
     let errors = [
         Missing { path: key() },
         Unreadable { path: key(), source: io_error() },
+        Unreadable { path: key(), source: Arc::new(io::Error::new(io::ErrorKind::PermissionDenied, "this is a link")) },
         Untrusted { path: key(), problem: untrusted(Subject::Folder, Fault::Writable, 0) },
         NotAKey { origin: file(), line: 2, description: text("is not a nexus key") },
         NotAKey { origin: command(), line: 2, description: text("is not a nexus key") },
@@ -442,6 +443,7 @@ fn key() -> Vec<CliError> {
         InUse { id: text("2026-11"), values: ValueCount { sessions: 3, pending_sign_ins: 0, clients: 1 } },
         FromCommand { program: text("vault") },
         CommandFailed { program: text("vault"), description: text("failed (exit status: 1)") },
+        CommandTimedOut { setting: "key_command", program: text("vault"), limit: Duration::from_secs(30) },
         Mismatch { path: key(), configured: KeyBackend::Passphrase, found: KeyBackend::File },
         NoPassphrase,
         PassphraseMissing { path: key(), description: text("passphrase.txt: No such file or directory") },

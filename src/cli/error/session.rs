@@ -1,6 +1,6 @@
 //! Hints for errors of sessions, their store and their key.
 
-use std::io::ErrorKind;
+use std::io::{self, ErrorKind};
 use std::path::Path;
 
 use nexus::error::{AssertionError, DiscoveryError, HttpError, KeyError, ProviderError, SessionError};
@@ -209,14 +209,31 @@ pub(crate) fn own_file(path: &Path, mode: u32) -> String {
     format!("make sure that you own it, and run `chmod {mode} {}`", quoted(&path.to_string_lossy()))
 }
 
+/// Whether nexus refused a link, a folder or a device itself.
+fn is_no_file(error: &io::Error) -> bool {
+    error.kind() == ErrorKind::PermissionDenied && error.raw_os_error().is_none()
+}
+
 fn key_hint(error: &KeyError) -> String {
     let replace = |path: &Path| format!("remove {} and {}", path.display(), sign_in_again());
     match error {
         KeyError::Missing { .. } => format!("restore the key file, or {}", sign_in_again()),
+        KeyError::Unreadable { path, source } if is_no_file(source) => format!(
+            "replace {} with a file of your own, or set `key = \"command\"` and `key_command = [\"cat\", \"FILE\"]` with the \
+             file that is meant",
+            path.display()
+        ),
         KeyError::Unreadable { path, source } if source.kind() == ErrorKind::PermissionDenied => own_file(path, 600),
-        KeyError::Unreadable { path, .. }
-        | KeyError::NotAKey { origin: KeyOrigin::File(path), .. }
-        | KeyError::KeyringEntryMissing { path, .. } => format!("restore the right key, or {}", replace(path)),
+        KeyError::Unreadable { path, .. } => {
+            format!("restore the key file from a backup or another machine, or {}", replace(path))
+        }
+        KeyError::NotAKey { origin: KeyOrigin::File(path), .. } => format!(
+            "correct the line, or restore the file from a backup or another machine; if there is none, move {} away and {}",
+            path.display(),
+            sign_in_again()
+        ),
+        KeyError::KeyringEntryMissing { path, .. } => format!("restore the right key, or {}", replace(path)),
+        KeyError::CommandTimedOut { .. } => "find out what it waits for, then run the command again".into(),
         KeyError::NotAKey { .. } | KeyError::CommandFailed { .. } => {
             "make key_command print the keys, one `ID BASE64` a line, then run the command again".into()
         }

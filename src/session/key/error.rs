@@ -4,6 +4,7 @@ use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::config::KeyBackend;
 use super::value_count::ValueCount;
@@ -119,6 +120,16 @@ pub enum KeyError {
         program: String,
         /// What happened, as the end of a sentence about it.
         description: String,
+    },
+    /// The command that prints the keys or the passphrase did not end in time.
+    #[error("cannot get the key: {setting} `{program}` did not finish within {} seconds", limit.as_secs())]
+    CommandTimedOut {
+        /// The key of the configuration that names it.
+        setting: &'static str,
+        /// The name of the program.
+        program: String,
+        /// How long it was waited for.
+        limit: Duration,
     },
     /// The key is in another backend than the configuration says. It was not opened, because another user could have
     /// put it there.
@@ -259,6 +270,8 @@ impl ErrorInfo for KeyError {
             }
             // A sign-in creates a new key.
             Self::Missing { .. } => ErrorClass::SignIn,
+            // What it asks may be away.
+            Self::CommandTimedOut { .. } => ErrorClass::Temporary,
             _ => ErrorClass::Permanent,
         }
     }

@@ -19,6 +19,7 @@ use super::command;
 use super::config::PassphraseSource;
 use super::data_key::DataKey;
 use super::error::KeyError;
+use crate::credential_command::CommandError;
 use crate::invisible;
 use crate::secret::Passphrase;
 use crate::session::seal::Cipher;
@@ -120,7 +121,7 @@ impl fmt::Display for Wrapped {
 /// makes the function that is called if the program of this name takes long.
 ///
 /// # Errors
-/// [`KeyError::Untrusted`], [`KeyError::PassphraseMissing`].
+/// [`KeyError::Untrusted`], [`KeyError::PassphraseMissing`], [`KeyError::CommandTimedOut`].
 pub(super) fn read_from<W: FnOnce() + Send + 'static>(
     source: &PassphraseSource,
     hidden_variables: &[String],
@@ -139,8 +140,15 @@ pub(super) fn read_from<W: FnOnce() + Send + 'static>(
         PassphraseSource::Command(words) => {
             let command = command::of(words, hidden_variables);
             let on_wait = on_wait(command.program().to_owned());
-            let whose = format!("passphrase_command `{}`", command.program());
-            (command::run(command, LONGEST, on_wait).map_err(|why| missing(format!("{whose} {why}")))?, whose)
+            let program = command.program().to_owned();
+            let whose = format!("passphrase_command `{program}`");
+            let output = command::run(command, LONGEST, on_wait).map_err(|why| match why {
+                CommandError::TimedOut(limit) => {
+                    KeyError::CommandTimedOut { setting: "passphrase_command", program, limit }
+                }
+                why => missing(format!("{whose} {why}")),
+            })?;
+            (output, whose)
         }
     };
     passphrase(&bytes, &whose).map_err(missing)

@@ -8,6 +8,8 @@ use super::config::{KeyBackend, KeyConfig};
 use super::error::{KeyError, KeyOrigin};
 use super::key_file::{KeyFile, KeyLine};
 
+use crate::credential_command::CommandError;
+
 type Result<T> = std::result::Result<T, KeyError>;
 
 /// The most bytes that the program may print: some hundred keys.
@@ -53,7 +55,12 @@ fn run(config: &KeyConfig, on_wait: impl FnOnce() + Send + 'static) -> Result<Ke
     let command = command::of(&config.command, &config.hidden_variables);
     let program = command.program().to_owned();
     let failed = |description| KeyError::CommandFailed { program: program.clone(), description };
-    let output = command::run(command, LONGEST, on_wait).map_err(|why| failed(why.to_string()))?;
+    let output = command::run(command, LONGEST, on_wait).map_err(|why| match why {
+        CommandError::TimedOut(limit) => {
+            KeyError::CommandTimedOut { setting: "key_command", program: program.clone(), limit }
+        }
+        why => failed(why.to_string()),
+    })?;
     let text = std::str::from_utf8(&output).map_err(|_| failed("prints no UTF-8 text".into()))?;
     if crate::invisible::trim(text).is_empty() {
         return Err(failed("prints nothing".into()));

@@ -115,6 +115,9 @@ impl PostgresUrl {
             return Err(PostgresUrlError::Scheme);
         }
         let (place, query) = url.split_once('?').unwrap_or((url, ""));
+        if is_ambiguous(place, query) {
+            return Err(PostgresUrlError::Malformed);
+        }
         let (mut passed, mut names, mut sslmode, mut authorities) = (Vec::new(), BTreeSet::new(), None, None);
         for pair in query.split('&').filter(|pair| !pair.is_empty()) {
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
@@ -131,7 +134,7 @@ impl PostgresUrl {
                     passed.push(pair);
                 }
                 // It may be a part of a password with a special character.
-                _ if query.contains('@') || names.contains("password") => return Err(PostgresUrlError::Malformed),
+                _ if names.contains("password") => return Err(PostgresUrlError::Malformed),
                 name => return Err(PostgresUrlError::Unsupported(clean::clean(name))),
             }
             if !names.insert(name) {
@@ -196,6 +199,19 @@ impl fmt::Debug for PostgresUrl {
     }
 }
 
+/// Whether a password with an unescaped character, or parameters without a `?`, may be in the host or the database, which
+/// messages show. `place` is the URL without its parameters, `query`.
+fn is_ambiguous(place: &str, query: &str) -> bool {
+    let (_, place) = place.split_once("://").unwrap_or(("", place));
+    let (authority, database) = place.split_once('/').unwrap_or((place, ""));
+    authority.matches('@').count() > 1 || database.contains(['@', '&', '=']) || query.contains('@')
+}
+
+/// Whether this can be the name or the address of a host.
+fn is_host(name: &str) -> bool {
+    name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b':'))
+}
+
 /// The configuration, with the system's socket if the URL names no host.
 fn with_hosts(given: Config) -> Result<Config, PostgresUrlError> {
     #[cfg(unix)]
@@ -212,7 +228,8 @@ fn with_hosts(given: Config) -> Result<Config, PostgresUrlError> {
     if given.get_hosts().iter().any(is_unix) && !given.get_hosts().iter().all(is_unix) {
         return Err(PostgresUrlError::MixedHosts);
     }
-    if given.get_hosts().is_empty() || !given.get_hostaddrs().is_empty() {
+    let is_odd = |host: &Host| matches!(host, Host::Tcp(name) if !is_host(name));
+    if given.get_hosts().is_empty() || !given.get_hostaddrs().is_empty() || given.get_hosts().iter().any(is_odd) {
         return Err(PostgresUrlError::Malformed);
     }
     Ok(given)
@@ -307,6 +324,14 @@ mod tests {
             ("postgres://u:p?ss@h/n", Err(Malformed)),
             ("postgres://u:p?ss=x@h/n", Err(Malformed)),
             ("postgres://h/n?password=p&ss=x", Err(Malformed)),
+            ("postgres://u:p@ss@h/n", Err(Malformed)),
+            ("postgres://u:p@/ss@h/n", Err(Malformed)),
+            ("postgres://u:p/ss@h/n", Err(Malformed)),
+            ("postgres://u@h/n&password=p", Err(Malformed)),
+            ("postgres://u@h password=p/n", Err(Malformed)),
+            ("postgres://u:p%40ss%2F@h/n", Ok((Require, "postgres://h:5432/n"))),
+            ("postgres:///n?host=u:p@h", Err(Malformed)),
+            ("postgres:///n?host=u:p%40h", Err(Malformed)),
             ("postgres://h/n?host=/run/pg", Err(MixedHosts)),
             ("postgres://h:port/n", Err(Malformed)),
             ("mysql://h/n", Err(Scheme)),
