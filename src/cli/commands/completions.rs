@@ -4,6 +4,7 @@
 use clap::ValueEnum;
 
 use crate::cli::commands::Done;
+use crate::cli::completion::bash;
 use crate::cli::context::Context;
 
 const EXAMPLES: &str = "\
@@ -37,7 +38,7 @@ pub(crate) fn run(args: &Args, context: &Context) -> Done {
 /// The script for a shell, which asks nexus how to complete a command line.
 pub(crate) fn script(shell: &str) -> &'static str {
     match shell {
-        "bash" => include_str!("../../../completions/nexus.bash"),
+        "bash" => bash::SCRIPT,
         "elvish" => include_str!("../../../completions/nexus.elv"),
         "fish" => include_str!("../../../completions/nexus.fish"),
         "powershell" => include_str!("../../../completions/_nexus.ps1"),
@@ -53,6 +54,8 @@ mod tests {
 
     use clap_complete::env::Shells;
 
+    use super::bash;
+
     /// The file of each shell's script.
     const SCRIPTS: [(&str, &str); 5] = [
         ("_nexus", "zsh"),
@@ -61,6 +64,11 @@ mod tests {
         ("nexus.elv", "elvish"),
         ("nexus.fish", "fish"),
     ];
+
+    /// Where the script for zsh looks at the candidates, and what it does before.
+    const CANDIDATES: &str = "    if [[ -n $completions ]]; then\n";
+    const FILES: &str = "    if [[ $completions == *$'\\v' ]]; then\n        \
+        compset -P 1 '(--*=|-[^-])'\n        _files\n        return\n    fi\n";
 
     /// What zsh runs when it loads the script as a function, at the first use of Tab.
     const FIRST_USE: &str = "\nif [ \"$funcstack[1]\" = \"_nexus\" ]; then\n    \
@@ -71,17 +79,23 @@ mod tests {
     }
 
     fn generated(shell: &str) -> String {
+        if shell == "bash" {
+            return bash::SCRIPT.to_owned();
+        }
         let (shells, mut script) = (Shells::builtins(), Vec::new());
         let shell = shells.completer(shell).unwrap();
         shell.write_registration("COMPLETE", "nexus", "nexus", "nexus", &mut script).unwrap();
         let script = String::from_utf8(script).unwrap();
         let script = format!("{}\n", script.trim());
-        if shell.name() == "zsh" { script + FIRST_USE } else { script }
+        match shell.name() {
+            "zsh" => script.replace(CANDIDATES, &format!("{FILES}{CANDIDATES}")) + FIRST_USE,
+            _ => script,
+        }
     }
 
     /// With `NEXUS_WRITE_COMPLETIONS` set, it writes the scripts.
     #[test]
-    fn the_committed_scripts_are_those_of_the_engine() {
+    fn the_committed_scripts_are_the_generated_ones() {
         let write = crate::cli::environment::variable("NEXUS_WRITE_COMPLETIONS").is_some();
         for (file, shell) in SCRIPTS {
             let script = generated(shell);

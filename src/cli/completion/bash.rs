@@ -1,60 +1,68 @@
-//! Completion in bash, which splits words at `=` and `:` and replaces only the last part.
+//! Completion in bash, which replaces only the end of a word: its words also end at `=` and `:`, and an open quote stays.
 
-use std::ffi::OsString;
 use std::io::{self, Write};
 
 use clap::Command;
 use clap_complete::engine;
 
-use crate::cli::environment::variable;
+use super::files::{self, ANY_FILE};
+use super::typed::Typed;
 
-/// What the script separates candidates at.
-const SEPARATOR: &str = "\u{b}";
-
-/// Writes the candidates for the word at the index that the script sets.
-pub(super) fn write(grammar: &mut Command, words: &[OsString], out: &mut impl Write) -> io::Result<()> {
-    let index = variable("_CLAP_COMPLETE_INDEX").and_then(|index| index.parse().ok()).unwrap_or_default();
-    let Joined { words, index, before } = joined(words, index);
-    let found = engine::complete(grammar, words, index, std::env::current_dir().ok().as_deref())?;
-    let values: Vec<_> = found.iter().map(|candidate| candidate.get_value().to_string_lossy()).collect();
-    let values = values.iter().filter_map(|value| value.strip_prefix(&*before)).collect::<Vec<_>>();
-    write!(out, "{}", values.join(SEPARATOR))
+/// Hands over the line as far as the cursor, and the text that bash replaces. The words of `COMP_WORDS` are split at `=`
+/// and `:`, and nothing tells which of them belong together.
+pub(crate) const SCRIPT: &str = r#"_nexus() {
+    local IFS=$'\n'
+    read -r -d '' -a COMPREPLY <<< "$(COMPLETE=bash "nexus" -- "${COMP_LINE:0:COMP_POINT}" "$2" 2> /dev/null)"
+    if [[ "${COMPREPLY-}" == $'\v' ]]; then
+        COMPREPLY=()
+        compopt -o default 2> /dev/null
+    fi
 }
+if [[ "${BASH_VERSINFO[0]}" -eq 4 && "${BASH_VERSINFO[1]}" -ge 4 || "${BASH_VERSINFO[0]}" -gt 4 ]]; then
+    complete -o bashdefault -o nosort -F _nexus nexus
+else
+    complete -o bashdefault -o default -F _nexus nexus
+fi
+"#;
 
-/// The words as they were typed.
-#[derive(Debug, PartialEq)]
-struct Joined {
-    words: Vec<OsString>,
-    /// The word to complete.
-    index: usize,
-    /// The parts of that word that bash keeps.
-    before: String,
-}
-
-/// Joins the parts of words again. The value of `--flag=value` becomes a word of its own.
-fn joined(parts: &[OsString], at: usize) -> Joined {
-    let mut joined = Joined { words: Vec::new(), index: at, before: String::new() };
-    let mut continues = false;
-    for (number, part) in parts.iter().enumerate() {
-        let part = part.to_string_lossy();
-        let is_separator = !part.is_empty() && part.chars().all(|c| matches!(c, '=' | ':'));
-        let after_flag = joined.words.last().is_some_and(|word| word.to_string_lossy().starts_with("--"));
-        match joined.words.last_mut() {
-            Some(_) if is_separator && after_flag && part == "=" && number != at => continue,
-            Some(word) if (is_separator || continues) && number > 1 => {
-                if number == at {
-                    joined.before = word.to_string_lossy().into_owned();
-                }
-                word.push(&*part);
-            }
-            _ => joined.words.push((&*part).into()),
-        }
-        continues = is_separator;
-        if number == at {
-            joined.index = joined.words.len() - 1;
+/// Writes what the replaced text can become, a line each.
+pub(super) fn write(grammar: &mut Command, line: &Typed<'_>, replaced: &str, out: &mut impl Write) -> io::Result<()> {
+    let Some(before) = line.text.strip_suffix(replaced).map(Typed::new) else { return Ok(()) };
+    if line.is_redirection() {
+        return writeln!(out, "{ANY_FILE}");
+    }
+    files::leave_to_shell(grammar);
+    let words = line.words.iter().map(Into::into).collect();
+    let found = engine::complete(grammar, words, line.words.len() - 1, None)?;
+    let values: Vec<_> = found.iter().filter_map(|candidate| candidate.get_value().to_str()).collect();
+    if values.iter().any(|value| value.ends_with(ANY_FILE)) {
+        return writeln!(out, "{ANY_FILE}");
+    }
+    for value in values.iter().filter_map(|value| value.strip_prefix(before.last())) {
+        let typed = escaped(value, before.quote);
+        // readline takes it for the quote that is open.
+        if !before.quote.is_some_and(|quote| typed.starts_with(quote)) {
+            writeln!(out, "{typed}")?;
         }
     }
-    joined
+    Ok(())
+}
+
+/// The text as it is typed, behind a quote if one is open.
+fn escaped(text: &str, quote: Option<char>) -> String {
+    text.chars().fold(String::new(), |mut typed, c| {
+        match (quote, c) {
+            (Some('\''), '\'') => typed.push_str(r"'\''"),
+            // Between double quotes, bash keeps the backslash that takes the meaning of `!` away.
+            (Some('"'), '!') => typed.push_str(r#""\!""#),
+            (Some('"'), '$' | '`' | '"' | '\\') => typed.extend(['\\', c]),
+            (None, c) if c.is_ascii() && !c.is_ascii_alphanumeric() && !"-_./:@%+=,".contains(c) => {
+                typed.extend(['\\', c]);
+            }
+            (_, c) => typed.push(c),
+        }
+        typed
+    })
 }
 
 #[cfg(test)]
@@ -62,17 +70,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn parts_become_the_words_that_were_typed() {
-        for (parts, words, index, before) in [
-            (&["nexus", "chat", "-m", "a"][..], &["nexus", "chat", "-m", "a"][..], 3, ""),
-            (&["nexus", "chat", "--model", "=", "a"], &["nexus", "chat", "--model", "a"], 3, ""),
-            (&["nexus", "chat", "--model", ""], &["nexus", "chat", "--model", ""], 3, ""),
-            (&["nexus", "chat", "-m", "a", ":", "b"], &["nexus", "chat", "-m", "a:b"], 3, "a:"),
-            (&["nexus", "chat", "--model", "=", "a", ":", "b"], &["nexus", "chat", "--model", "a:b"], 3, "a:"),
+    fn bash_reads_the_text_back() {
+        for (text, unquoted, in_single, in_double) in [
+            ("eu.anthropic/claude:0", "eu.anthropic/claude:0", "eu.anthropic/claude:0", "eu.anthropic/claude:0"),
+            ("größe", "größe", "größe", "größe"),
+            ("a b", r"a\ b", "a b", "a b"),
+            ("q'uote$x", r"q\'uote\$x", r"q'\''uote$x", r"q'uote\$x"),
+            (r#"`id`\"!"#, r#"\`id\`\\\"\!"#, r#"`id`\"!"#, r#"\`id\`\\\""\!""#),
+            ("~a*&|{b}", r"\~a\*\&\|\{b\}", "~a*&|{b}", "~a*&|{b}"),
         ] {
-            let parts: Vec<OsString> = parts.iter().map(Into::into).collect();
-            let words = words.iter().map(Into::into).collect();
-            assert_eq!(joined(&parts, parts.len() - 1), Joined { words, index, before: before.into() }, "{parts:?}");
+            for (quote, typed) in [(None, unquoted), (Some('\''), in_single), (Some('"'), in_double)] {
+                assert_eq!(escaped(text, quote), typed);
+                let mark = quote.map(String::from).unwrap_or_default();
+                assert_eq!(Typed::new(&format!("{mark}{typed}{mark}")).words, [text]);
+            }
         }
     }
 }

@@ -1,7 +1,6 @@
 //! What the values of arguments can be completed to, from what is on this machine. Nothing is asked, sent, waited for
 //! or written, and what cannot be read is left out.
 
-use std::ffi::OsString;
 use std::sync::{Arc, OnceLock, mpsc};
 use std::thread;
 use std::time::Duration;
@@ -15,7 +14,7 @@ use crate::cli::history::store::History;
 use crate::cli::paths::Paths;
 use crate::cli::session::models::saved;
 use crate::cli::template_files;
-use nexus::internal::clean::clean;
+use nexus::internal::clean::{clean, visible};
 use nexus::internal::private_fs::Privacy;
 use nexus::internal::provider::{ANT, BUILT_IN, FEDERATION, PLATFORM};
 use nexus::key::{KeyBackend, KeyConfig};
@@ -31,7 +30,7 @@ static PROVIDER: OnceLock<Option<String>> = OnceLock::new();
 type Value = (String, Option<String>);
 
 /// Completes the command line of these words.
-pub(super) fn complete_for(words: &[OsString]) {
+pub(super) fn complete_for(words: &[String]) {
     let _ = PROVIDER.set(provider_in(words));
 }
 
@@ -85,7 +84,7 @@ fn candidates(values: impl FnOnce() -> Result<Vec<Value>> + Send + 'static) -> V
     let mut known: Vec<String> = Vec::new();
     let mut candidates = Vec::new();
     for (value, meaning) in values {
-        if !is_insertable(&value) || known.contains(&value) {
+        if !is_typeable(&value) || known.contains(&value) {
             continue;
         }
         let meaning = meaning.map(|meaning| clean(&meaning).into());
@@ -95,22 +94,19 @@ fn candidates(values: impl FnOnce() -> Result<Vec<Value>> + Send + 'static) -> V
     candidates
 }
 
-/// Whether a shell takes the text as a word and nothing else: bash inserts it as it is, and servers choose the names of
-/// models.
-fn is_insertable(text: &str) -> bool {
-    !text.is_empty()
-        && !text.starts_with('-')
-        && text.chars().all(|c| c.is_alphanumeric() || matches!(c, '-' | '_' | '.' | ':' | '/' | '@' | '+' | ','))
+/// Whether the text can be typed in one line, and as a value. Servers choose the names of models.
+fn is_typeable(text: &str) -> bool {
+    !text.is_empty() && !text.starts_with('-') && !text.contains(char::is_control) && visible(text) == text
 }
 
-fn provider_in(words: &[OsString]) -> Option<String> {
-    let words: Vec<_> = words.iter().filter_map(|word| word.to_str()).collect();
+fn provider_in(words: &[String]) -> Option<String> {
+    let words: Vec<_> = words.iter().map(String::as_str).collect();
     let named = words.windows(2).find_map(|pair| match pair {
         ["--provider" | "-p", name] => Some(*name),
         _ => None,
     });
     let joined = || words.iter().find_map(|word| word.strip_prefix("--provider="));
-    named.filter(|name| *name != "=").or_else(joined).filter(|name| !name.is_empty()).map(str::to_owned)
+    named.or_else(joined).filter(|name| !name.is_empty()).map(str::to_owned)
 }
 
 /// The providers that the local store has a session with.
@@ -144,12 +140,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_shell_reads_every_value_as_one_word() {
-        for text in ["work", "claude-haiku-5-5", "eu.anthropic/claude:0", "größe"] {
-            assert!(is_insertable(text), "{text}");
+    fn every_value_can_be_typed() {
+        for text in ["work", "claude-haiku-5-5", "eu.anthropic/claude:0", "größe", "$(id)", "a b", "a'b", "~a", "a*"]
+        {
+            assert!(is_typeable(text), "{text}");
         }
-        for text in ["", "-x", "$(id)", "a b", "a;b", "a'b", "`id`", "a\nb", "\u{1b}[2J", "~a", "a*", "a&b", "a|b"] {
-            assert!(!is_insertable(text), "{text}");
+        for text in ["", "-x", "a\nb", "a\tb", "\u{1b}[2J", "a\u{202e}b"] {
+            assert!(!is_typeable(text), "{text}");
         }
     }
 
@@ -161,7 +158,7 @@ mod tests {
             (&["nexus", "chat", "--provider=work"], Some("work")),
             (&["nexus", "chat", "--provider", ""], None),
         ] {
-            let words: Vec<OsString> = words.iter().map(Into::into).collect();
+            let words: Vec<_> = words.iter().map(|word| (*word).to_owned()).collect();
             assert_eq!(provider_in(&words).as_deref(), provider, "{words:?}");
         }
     }
