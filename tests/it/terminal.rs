@@ -394,13 +394,15 @@ fn progress_shows_a_slow_connection() {
 #[test]
 fn progress_counts_the_seconds_of_a_long_wait() {
     let (sandbox, nexus) = Nexus::signed_in(Settings::default());
-    let gate = Gate::new();
-    sandbox.script(Endpoint::Messages, [Scripted::Wait(gate.clone())]);
-    let terminal = Terminal::open(&nexus, &["chat", "x"], 200);
-    let begins = format!("waiting for {} (", sandbox.origin().replace("http://", ""));
-    terminal.until(|screen| screen.starts_with(&begins) && screen.ends_with(" s) ...\n"));
-    gate.open();
-    assert_eq!(terminal.finish().code, 0);
+    let host = sandbox.origin().replace("http://", "");
+    for (columns, text) in [(200, format!("waiting for {host} (")), (20, "waiting… (".to_owned())] {
+        let gate = Gate::new();
+        sandbox.script(Endpoint::Messages, [Scripted::Wait(gate.clone())]);
+        let terminal = Terminal::open(&nexus, &["chat", "x"], columns);
+        terminal.until(|screen| screen.starts_with(&text) && screen.ends_with(" s) ...\n"));
+        gate.open();
+        assert_eq!(terminal.finish().code, 0);
+    }
 }
 
 #[test]

@@ -9,8 +9,8 @@ use crate::cli::error::{CliError, Result, json};
 use crate::cli::question::answer_state::AnswerState;
 use crate::cli::question::schema::Schema;
 use crate::cli::question::{PromptFrame, PromptInput, model};
+use nexus::internal::api;
 use nexus::internal::provider::host;
-use nexus::internal::{api, time};
 use nexus::{Answer, Client, Delta, Dialect, ProgressEvent, ProgressFn, Question, RetryPolicy, Session, Usage};
 
 mod args;
@@ -302,7 +302,7 @@ fn progress(waiting_for: &'static str, client: &Client, context: &Context) -> Op
         ProgressEvent::WaitingForAnswer => context.waiting(format_args!("waiting for {host}")),
         ProgressEvent::WaitingForText => context.waiting(waiting_for),
         ProgressEvent::Retrying(retry) => {
-            context.waiting(format_args!("retrying {host} in {}", time::wait(retry.wait)));
+            context.pausing(format_args!("retrying {host}"), retry.wait);
             context.say(&format!("note: {retry}"));
         }
     }))
