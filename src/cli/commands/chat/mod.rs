@@ -1,6 +1,5 @@
 //! `nexus chat`: ask a question, or hold a conversation at a terminal.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use crate::cli::commands::Done;
@@ -10,8 +9,7 @@ use crate::cli::question::answer_state::AnswerState;
 use crate::cli::question::schema::Schema;
 use crate::cli::question::{PromptFrame, PromptInput, model};
 use nexus::internal::api;
-use nexus::internal::provider::host;
-use nexus::{Answer, Client, Delta, Dialect, ProgressEvent, ProgressFn, Question, RetryPolicy, Session, Usage};
+use nexus::{Answer, Client, Delta, Dialect, Question, RetryPolicy, Session, Usage};
 
 mod args;
 mod attached;
@@ -289,21 +287,4 @@ impl<'a> Chat<'a> {
 /// The JSON object of a usage error, if the command line asks for JSON.
 pub(crate) fn usage_error(format: OutputFormat, error: &CliError) -> String {
     sink::final_object(format, &AnswerState::default(), Some(&json::object(error)))
-}
-
-/// A callback that shows the status. None if the status is not shown.
-fn progress(waiting_for: &'static str, client: &Client, context: &Context) -> Option<ProgressFn> {
-    if !context.shows_progress() {
-        return None;
-    }
-    let (context, host) = (context.clone(), client.provider().api.url.as_ref().map(host).unwrap_or_default());
-    Some(Arc::new(move |event| match event {
-        ProgressEvent::WaitingForToken => context.waiting("refreshing the token"),
-        ProgressEvent::WaitingForAnswer => context.waiting(format_args!("waiting for {host}")),
-        ProgressEvent::WaitingForText => context.waiting(waiting_for),
-        ProgressEvent::Retrying(retry) => {
-            context.pausing(format_args!("retrying {host}"), retry.wait);
-            context.say(&format!("note: {retry}"));
-        }
-    }))
 }
