@@ -198,6 +198,37 @@ fn tab_completes_commands_and_names_of_files() {
 }
 
 #[test]
+fn a_copy_of_an_incomplete_answer_is_called_that() {
+    let (sandbox, nexus) = signed_in();
+    let mut terminal = open(&nexus, &["--retries", "0"], &[]);
+    let incomplete = "Sent the last answer, which is incomplete, to the clipboard";
+    let count = |screen: &str| screen.matches(incomplete).count();
+    sandbox.script(Endpoint::Messages, [Scripted::stream([delta("Half.\n"), Piece::Wait(Gate::new())])]);
+    terminal.press("one\r");
+    terminal.until(|screen| screen.contains("Half."));
+    terminal.press("\u{3}");
+    terminal.until(|screen| screen.contains("(stopped)") && screen.trim_end().ends_with('>'));
+    line(&mut terminal, "/copy", incomplete);
+    sandbox.script(
+        Endpoint::Messages,
+        [
+            Scripted::stream([delta("Broken."), Piece::Break]),
+            Scripted::stream([delta("Long."), stop_reason("max_tokens"), stop()]),
+        ],
+    );
+    for (times, seen) in [(2, "error: "), (3, "it reached --max-tokens")] {
+        line(&mut terminal, "again", seen);
+        terminal.press("/copy\r");
+        terminal.until(|screen| count(screen) == times && screen.trim_end().ends_with('>'));
+    }
+    sandbox.script(Endpoint::Messages, [answer("Whole.")]);
+    line(&mut terminal, "whole", "Whole.");
+    line(&mut terminal, "/copy", "Sent the last answer to the clipboard");
+    terminal.press("/exit\r");
+    assert_eq!(terminal.finish().code, 0);
+}
+
+#[test]
 fn the_last_answer_is_copied_without_controls() {
     let (sandbox, nexus) = signed_in();
     // "A ␛[31mred␛[0m word", and below "hi".

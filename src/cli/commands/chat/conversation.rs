@@ -203,16 +203,20 @@ fn copy(chat: &Chat<'_>) -> Result<String> {
     let Some(answer) = chat.recorder.turns().iter().rfind(|turn| turn.role == Role::Assistant) else {
         return Ok("Nothing to copy yet".to_owned());
     };
+    let is_cut = matches!(answer.state, State::Cut | State::Refused)
+        || chat.sink.stop_note(answer.stop_reason.as_deref().unwrap_or_default()).is_some();
+    let incomplete = if is_cut { ", which is incomplete," } else { "" };
     Ok(match chat.context.copy(answer.text.trim_end())? {
-        Ok(()) => "Sent the last answer to the clipboard of the terminal (OSC 52); some terminals do not allow that",
+        Ok(()) => format!(
+            "Sent the last answer{incomplete} to the clipboard of the terminal (OSC 52); some terminals do not allow that"
+        ),
         Err(NotCopied::TooLong) => {
-            "The last answer is too long for the clipboard of a terminal; `/save FILE` writes it"
+            "The last answer is too long for the clipboard of a terminal; `/save FILE` writes it".to_owned()
         }
         Err(NotCopied::Unsupported) => {
-            "This terminal has no clipboard that nexus can reach; `/save FILE` writes to a file"
+            "This terminal has no clipboard that nexus can reach; `/save FILE` writes to a file".to_owned()
         }
-    }
-    .to_owned())
+    })
 }
 
 fn obey(line: Line<'_>, chat: &mut Chat<'_>, client: &Client) -> Result<()> {
