@@ -51,6 +51,8 @@ pub type ProgressFn = Arc<dyn Fn(&ProgressEvent) + Send + Sync>;
 pub enum ProgressEvent {
     /// A valid access token.
     WaitingForToken,
+    /// The list of models.
+    WaitingForModels,
     /// The beginning of the answer.
     WaitingForAnswer,
     /// The first delta of an answer that has begun.

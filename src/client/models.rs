@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::Client;
 use super::tries::Tries;
+use crate::api::retry::ProgressEvent;
 use crate::api::{self, ApiError, Model};
 use crate::client::error::Result;
 use crate::secret::AccessToken;
@@ -75,6 +76,7 @@ impl Client {
         token: &AccessToken,
     ) -> std::result::Result<Vec<Model>, ApiError> {
         if wanted == Wanted::List || self.provider().api.models.is_empty() {
+            self.report(&ProgressEvent::WaitingForModels);
             match api.models(token).await.map_err(|error| self.no_model_list(error)) {
                 Err(ApiError::NoModelList { .. }) if wanted == Wanted::Check => {}
                 listed => return listed,

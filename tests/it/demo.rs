@@ -109,3 +109,33 @@ fn an_empty_question_is_rejected_before_the_sign_in() {
         assert_eq!(std::fs::read_dir(nexus.path("tmp")).unwrap().count(), 0);
     }
 }
+
+/// Runs a program, then prints its exit code and whether the terminal echoes.
+#[cfg(unix)]
+const THEN_STATE: &str =
+    "trap : INT; sh -c 'echo $$ > id; exec \"$@\"' sh \"$@\"; echo \"exit $?\"; stty -a | grep -ow -e -echo -e echo";
+
+#[cfg(unix)]
+#[test]
+fn a_signal_leaves_the_terminal_as_it_was() {
+    use crate::nexus::signal;
+    use crate::terminal::Terminal;
+
+    let mut nexus = Nexus::new();
+    nexus.set("BROWSER", "/bin/true");
+    let before = ["/bin/sh", "-c", THEN_STATE, "sh"].map(str::to_owned);
+    // The command that hides the input and the demo race after Ctrl-C.
+    for (end, code) in [("Ctrl-C", 130), ("Ctrl-C", 130), ("Ctrl-C", 130), ("TERM", 143)] {
+        let command = nexus.command_after(&before, &["demo"]);
+        let mut terminal = Terminal::run(&nexus, &command, 500, &[("TERM", "xterm")]);
+        terminal.until(|screen| screen.contains("Waiting for the redirect to "));
+        assert!(!terminal.echoes(), "{end}");
+        match end {
+            "Ctrl-C" => terminal.press("\u{3}"),
+            // Only to the demo.
+            name => signal(std::fs::read_to_string(nexus.path("id")).unwrap().trim().parse().unwrap(), name),
+        }
+        let left = terminal.finish();
+        assert!(left.screen.ends_with(&format!("exit {code}\necho\n")), "{end}: {}", left.screen);
+    }
+}

@@ -4,9 +4,10 @@
 
 use std::fs;
 
-use nexus::sandbox::{Endpoint, Gate, Piece, Scripted};
-use serde_json::json;
+use nexus::sandbox::{Endpoint, Gate, Piece, Sandbox, Scripted};
+use serde_json::{Value, json};
 
+use crate::attachments::PNG;
 use crate::conversation::{delta, sent_messages, signed_in, stop, stop_reason};
 use crate::nexus::Nexus;
 use crate::terminal::Terminal;
@@ -131,6 +132,53 @@ fn a_file_is_attached_to_the_next_question() {
     assert_eq!(terminal.finish().code, 0);
 }
 
+/// The types of what the last request has in its first message, or its text.
+fn first_content(sandbox: &Sandbox) -> Value {
+    let asked = sandbox.requests_to(Endpoint::Messages).pop().unwrap().json();
+    match &asked["messages"][0]["content"] {
+        Value::Array(parts) => parts.iter().map(|part| part["type"].clone()).collect(),
+        text => text.clone(),
+    }
+}
+
+#[test]
+fn a_picture_is_sent_again_as_long_as_the_process_has_it() {
+    let (sandbox, nexus) = signed_in();
+    fs::write(nexus.path("pic.png"), PNG).unwrap();
+    let mut terminal = open(&nexus, &["--retries", "0"], &[]);
+    line(&mut terminal, "/attach pic.png", "Attached to the next question: pic.png");
+    line(&mut terminal, "what pic", "what pic (This");
+    sandbox.script(Endpoint::Messages, [answer("Again.")]);
+    line(&mut terminal, "/retry", "Again.");
+    for question in ["and now", "and then"] {
+        line(&mut terminal, question, &format!("You said: {question} (This"));
+        assert_eq!(first_content(&sandbox), json!(["image", "text"]));
+    }
+    let busy = json!({ "type": "error", "error": { "type": "overloaded_error", "message": "busy" } });
+    line(&mut terminal, "/attach pic.png", "Attached to the next question: pic.png\n>");
+    sandbox.script(Endpoint::Messages, [Scripted::json(529, &busy)]);
+    line(&mut terminal, "and this", "busy");
+    terminal.press("/exit\r");
+    assert_eq!(terminal.finish().code, 0);
+
+    // One question with a picture was answered, twice, and another one was not.
+    let note = "1 attachment of this conversation was not saved; attach again with";
+    let mut terminal = open(&nexus, &["-c"], &[]);
+    terminal.until(|screen| screen.contains(&format!("note: {note} /attach if needed\n")));
+    let asked = sandbox.requests_to(Endpoint::Messages).len();
+    let refusal = "The attachment of that question was not saved; attach it with /attach and ask again\n>";
+    line(&mut terminal, "/retry", refusal);
+    assert_eq!(sandbox.requests_to(Endpoint::Messages).len(), asked);
+    line(&mut terminal, "more", "You said: more (This");
+    assert_eq!(first_content(&sandbox), "[a picture, which is not kept]\n\nwhat pic");
+    sandbox.script(Endpoint::Messages, [answer("More.")]);
+    line(&mut terminal, "/retry", "More.");
+    terminal.press("/exit\r");
+    assert_eq!(terminal.finish().code, 0);
+    let output = nexus.run(&["chat", "-c", "yet more"]);
+    assert_eq!(output.stderr, format!("note: {note} -a if needed\n"));
+}
+
 #[test]
 fn tab_completes_commands_and_names_of_files() {
     let (sandbox, nexus) = signed_in();
@@ -145,6 +193,37 @@ fn tab_completes_commands_and_names_of_files() {
     terminal.press("\u{15}");
     line(&mut terminal, "a\tb", "\nab (This is");
     assert_eq!(sandbox.requests_to(Endpoint::Messages).len(), 1);
+    terminal.press("/exit\r");
+    assert_eq!(terminal.finish().code, 0);
+}
+
+#[test]
+fn a_copy_of_an_incomplete_answer_is_called_that() {
+    let (sandbox, nexus) = signed_in();
+    let mut terminal = open(&nexus, &["--retries", "0"], &[]);
+    let incomplete = "Sent the last answer, which is incomplete, to the clipboard";
+    let count = |screen: &str| screen.matches(incomplete).count();
+    sandbox.script(Endpoint::Messages, [Scripted::stream([delta("Half.\n"), Piece::Wait(Gate::new())])]);
+    terminal.press("one\r");
+    terminal.until(|screen| screen.contains("Half."));
+    terminal.press("\u{3}");
+    terminal.until(|screen| screen.contains("(stopped)") && screen.trim_end().ends_with('>'));
+    line(&mut terminal, "/copy", incomplete);
+    sandbox.script(
+        Endpoint::Messages,
+        [
+            Scripted::stream([delta("Broken."), Piece::Break]),
+            Scripted::stream([delta("Long."), stop_reason("max_tokens"), stop()]),
+        ],
+    );
+    for (times, seen) in [(2, "error: "), (3, "it reached --max-tokens")] {
+        line(&mut terminal, "again", seen);
+        terminal.press("/copy\r");
+        terminal.until(|screen| count(screen) == times && screen.trim_end().ends_with('>'));
+    }
+    sandbox.script(Endpoint::Messages, [answer("Whole.")]);
+    line(&mut terminal, "whole", "Whole.");
+    line(&mut terminal, "/copy", "Sent the last answer to the clipboard");
     terminal.press("/exit\r");
     assert_eq!(terminal.finish().code, 0);
 }

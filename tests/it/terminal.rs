@@ -18,8 +18,10 @@ use nexus::sandbox::{Answer, Endpoint, Gate, Piece, Scripted, Settings};
 use portable_pty::{Child, CommandBuilder, MasterPty, PtySize, native_pty_system};
 use serde_json::json;
 
+use crate::batch;
 use crate::chat::{delta, stop, stop_reason};
 use crate::nexus::{Nexus, sandbox};
+use crate::token_command::borrowing;
 
 /// A program that runs longer than this hangs.
 const LIMIT: Duration = Duration::from_secs(60);
@@ -394,13 +396,39 @@ fn progress_shows_a_slow_connection() {
 #[test]
 fn progress_counts_the_seconds_of_a_long_wait() {
     let (sandbox, nexus) = Nexus::signed_in(Settings::default());
-    let gate = Gate::new();
-    sandbox.script(Endpoint::Messages, [Scripted::Wait(gate.clone())]);
-    let terminal = Terminal::open(&nexus, &["chat", "x"], 200);
-    let begins = format!("waiting for {} (", sandbox.origin().replace("http://", ""));
-    terminal.until(|screen| screen.starts_with(&begins) && screen.ends_with(" s) ...\n"));
-    gate.open();
-    assert_eq!(terminal.finish().code, 0);
+    let host = sandbox.origin().replace("http://", "");
+    for (columns, text) in [(200, format!("waiting for {host} (")), (20, "waiting… (".to_owned())] {
+        let gate = Gate::new();
+        sandbox.script(Endpoint::Messages, [Scripted::Wait(gate.clone())]);
+        let terminal = Terminal::open(&nexus, &["chat", "x"], columns);
+        terminal.until(|screen| screen.starts_with(&text) && screen.ends_with(" s) ...\n"));
+        gate.open();
+        assert_eq!(terminal.finish().code, 0);
+    }
+}
+
+#[test]
+fn progress_tells_the_list_of_models_from_the_token_and_the_answer() {
+    for command in ["chat", "batch", "models"] {
+        let (sandbox, nexus) = borrowing("");
+        let host = sandbox.origin().replace("http://", "");
+        let prompts = batch::prompts(&nexus, &[batch::prompt("a", "Hello")]);
+        let argument = if command == "batch" { prompts.to_str() } else { Some("Hello") };
+        let asks = command != "models";
+        let words: Vec<_> = [command, "-p", "cmd"].into_iter().chain(argument.filter(|_| asks)).collect();
+        let (listed, answered) = (Gate::new(), Gate::new());
+        sandbox.script(Endpoint::Models, [Scripted::Wait(listed.clone())]);
+        sandbox.script(Endpoint::Messages, [Scripted::Wait(answered.clone())]);
+        let terminal = Terminal::open(&nexus, &words, 200);
+        terminal.until(|screen| screen == "listing the models ...\n");
+        listed.open();
+        if asks {
+            terminal.until(|screen| screen == format!("waiting for {host} ...\n"));
+            answered.open();
+        }
+        let left = terminal.finish();
+        assert_eq!(left.code, 0, "{}", left.screen);
+    }
 }
 
 #[test]

@@ -239,7 +239,7 @@ fn oauth_start_runs_the_command_once_and_reports_it() {
 }
 
 /// A home whose provider `cmd` has the tokens of another one, `work`, that is signed in at a sandbox.
-fn borrowing(lines: &str) -> (nexus::sandbox::Sandbox, Nexus) {
+pub(crate) fn borrowing(lines: &str) -> (nexus::sandbox::Sandbox, Nexus) {
     let (sandbox, nexus) = Nexus::signed_in(Settings::default());
     let words = json!([env!("CARGO_BIN_EXE_nexus"), "oauth", "token", "--provider", "work"]);
     let cmd = format!("[provider.cmd]\napi_url = '{}'\ntoken_command = {words}\n{lines}\n", sandbox.origin());

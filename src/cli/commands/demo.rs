@@ -4,16 +4,19 @@
 use std::io::{self, Write as _};
 use std::path::Path;
 use std::process::Stdio;
+use std::time::Duration;
 
 use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt as _, BufReader};
-use tokio::process::Command;
+use tokio::process::{Child, Command};
+use tokio::time::timeout;
 
 use crate::cli::commands::Done;
 use crate::cli::context::Context;
 use crate::cli::environment;
 use crate::cli::error::{CliError, Result};
 use crate::cli::quoted::quoted;
+use crate::cli::terminal::Signals;
 use nexus::internal::private_fs;
 use nexus::sandbox::{Endpoint, RedirectRule, Sandbox, Settings};
 
@@ -38,6 +41,9 @@ const KEPT_VARIABLES: &[&str] = &[
     "XDG_CURRENT_DESKTOP",
     "XDG_RUNTIME_DIR",
 ];
+
+/// How long a command may take to end by itself after a signal.
+const GRACE: Duration = Duration::from_secs(1);
 
 const EXAMPLES: &str = "\
 Examples:
@@ -69,7 +75,7 @@ pub(crate) fn run(args: &Args, context: &Context) -> Done {
     if matches!(args.prompt.trim(), "" | "-") {
         return Err(CliError::usage("demo", "no question: pass one as an argument, or no argument at all"));
     }
-    context.block_on(async {
+    context.block_on_with_signals(async |signals| {
         let home = private_home().map_err(|error| no_home(&error))?;
         let sandbox = Sandbox::start(Settings {
             client_id: "nexus-demo".into(),
@@ -105,7 +111,7 @@ pub(crate) fn run(args: &Args, context: &Context) -> Done {
         ];
         for (number, (title, args)) in (1..).zip(steps) {
             context.say(&format!("\n{number}. {title}\n$ nexus {}", typed(&args)));
-            let code = step(&args, home.path(), approval, &sandbox, context).await?;
+            let code = step(&args, home.path(), approval, &sandbox, signals, context).await?;
             if code != 0 {
                 // The hint of the failed command does not help once its sandbox is gone.
                 context.say("\nThe demo stops here. Run `nexus demo` to start again.");
@@ -175,7 +181,17 @@ fn typed(args: &[&str]) -> String {
 }
 
 /// Runs a nexus command. Returns its exit code.
-async fn step(args: &[&str], home: &Path, approval: Approval, sandbox: &Sandbox, context: &Context) -> Result<u8> {
+///
+/// # Errors
+/// Why it could not run, or the signal that ended it.
+async fn step(
+    args: &[&str],
+    home: &Path,
+    approval: Approval,
+    sandbox: &Sandbox,
+    signals: &mut Signals,
+    context: &Context,
+) -> Result<u8> {
     let program = std::env::current_exe().map_err(CliError::system("finding the nexus program"))?;
     let mut command = Command::new(program);
     if context.verbose {
@@ -195,11 +211,44 @@ async fn step(args: &[&str], home: &Path, approval: Approval, sandbox: &Sandbox,
         command.arg("--no-browser").stderr(Stdio::piped());
     }
     let mut child = command.spawn().map_err(CliError::system("starting nexus"))?;
-    if let (Some(stderr), Some(why)) = (child.stderr.take(), approves) {
-        approve(BufReader::new(stderr), why, sandbox, context).await?;
-    }
-    let status = child.wait().await.map_err(CliError::system("waiting for nexus"))?;
+    let stderr = child.stderr.take();
+    let ended = async {
+        if let (Some(stderr), Some(why)) = (stderr, approves) {
+            approve(BufReader::new(stderr), why, sandbox, context).await?;
+        }
+        child.wait().await.map_err(CliError::system("waiting for nexus"))
+    };
+    let status = tokio::select! {
+        // First: a command that ended because of the signal is not a failed one.
+        biased;
+        signal = signals.next() => {
+            end(&mut child, signals).await;
+            return Err(signal.into());
+        }
+        status = ended => status?,
+    };
     Ok(status.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(1))
+}
+
+/// Waits until a command has ended after a signal. It may have turned off echo, which it restores only while this
+/// process keeps the terminal from the shell.
+async fn end(child: &mut Child, signals: &mut Signals) {
+    // The terminal sends its signals to the command too.
+    if timeout(GRACE, child.wait()).await.is_ok() {
+        return;
+    }
+    // Another process sends them to this one only.
+    #[cfg(unix)]
+    if let Some(pid) = child.id().and_then(|id| rustix::process::Pid::from_raw(id.cast_signed())) {
+        let _ = rustix::process::kill_process(pid, rustix::process::Signal::TERM);
+    }
+    #[cfg(not(unix))]
+    let _ = child.start_kill();
+    tokio::select! {
+        _ = child.wait() => {}
+        // Dropping the command kills it.
+        _ = signals.next() => {}
+    }
 }
 
 /// Copies the output of `nexus oauth start`, and approves the sign-in at the URL that it prints.

@@ -8,7 +8,8 @@ use crate::cli::commands::Done;
 use crate::cli::completion::candidates;
 use crate::cli::context::Context;
 use crate::cli::question::RetryArgs;
-use nexus::Model;
+use crate::cli::question::progress::progress_callback;
+use nexus::{Model, RetryPolicy};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -32,11 +33,12 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(args: &Args, context: &Context) -> Done {
-    let client = context.client(args.provider.as_deref())?.with_retry_policy(args.retry.policy());
+    let client = context.client(args.provider.as_deref())?;
     let seen = context.session(&client)?;
     let models = context.block_on(async {
         let _progress = context.progress();
-        context.waiting("listing the models");
+        let policy = RetryPolicy { progress: progress_callback("", &client, context), ..args.retry.policy() };
+        let client = client.with_retry_policy(policy);
         Ok(client.models("", seen).await?)
     })?;
     match args.json {

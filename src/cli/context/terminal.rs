@@ -5,6 +5,7 @@ use std::fmt::Display;
 use std::io::{self, BufRead as _, IsTerminal as _, Write as _};
 use std::process::Stdio;
 use std::sync::PoisonError;
+use std::time::Duration;
 
 use super::Context;
 use crate::cli::environment::{secret_variables, variable};
@@ -138,6 +139,11 @@ impl Context {
     /// Sets the status, such as "refreshing the token".
     pub(crate) fn waiting(&self, what: impl Display) {
         progress::waiting(what);
+    }
+
+    /// Sets the status to what is done again after a pause.
+    pub(crate) fn pausing(&self, what: impl Display, pause: Duration) {
+        progress::pausing(what, pause);
     }
 
     /// Sets the status to how far the work is, such as "3/9".

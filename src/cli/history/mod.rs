@@ -3,7 +3,7 @@
 //! [`store`] saves them, [`export`] prints them. Only text is saved, so that a conversation can continue with another
 //! model. An incomplete answer is saved too, but never sent to the model again.
 
-use nexus::{Message, Role};
+use nexus::{Message, Part, Role};
 
 pub(crate) mod export;
 mod id;
@@ -37,6 +37,8 @@ pub(crate) struct Conversation {
 pub(crate) struct Turn {
     pub role: Role,
     pub text: String,
+    /// What was asked in this process, if `text` does not have all of it. It is not saved.
+    pub parts: Vec<Part>,
     pub state: State,
     /// The model that answered.
     pub model: Option<String>,
@@ -77,7 +79,18 @@ impl Conversation {
 impl Turn {
     pub(crate) fn question(text: &str, at: i64) -> Self {
         let (role, state, text) = (Role::User, State::Whole, text.to_owned());
-        Self { role, text, state, model: None, stop_reason: None, usage: None, request_id: None, failure: None, at }
+        Self {
+            role,
+            text,
+            parts: Vec::new(),
+            state,
+            model: None,
+            stop_reason: None,
+            usage: None,
+            request_id: None,
+            failure: None,
+            at,
+        }
     }
 
     /// Marks a whole answer as replaced.
@@ -108,19 +121,27 @@ impl State {
     }
 }
 
-/// Puts the earlier turns in front of the messages of a question.
+/// The questions and answers that are sent with later questions.
 ///
 /// Only questions with a whole answer are sent again. A refused question would be refused again, and an unanswered one
 /// would be answered along with the next. Some services require that questions and answers alternate.
-pub(crate) fn prepend_turns(turns: &[Turn], messages: &mut Vec<Message>) {
-    let exchanges = turns.iter().zip(turns.iter().skip(1)).filter(|(question, answer)| {
+pub(crate) fn exchanges(turns: &[Turn]) -> impl Iterator<Item = (&Turn, &Turn)> {
+    turns.iter().zip(turns.iter().skip(1)).filter(|(question, answer)| {
         (question.role, answer.role) == (Role::User, Role::Assistant)
             && answer.state == State::Whole
             && !answer.text.trim().is_empty()
-    });
-    // Some services reject answers that end in white space.
-    let earlier = exchanges.flat_map(|(question, answer)| {
-        [Message::user(question.text.trim_end()), Message::assistant(answer.text.trim_end())]
+    })
+}
+
+/// Puts the earlier turns in front of the messages of a question.
+pub(crate) fn prepend_turns(turns: &[Turn], messages: &mut Vec<Message>) {
+    let earlier = exchanges(turns).flat_map(|(question, answer)| {
+        let asked = match &*question.parts {
+            [] => Message::user(question.text.trim_end()),
+            parts => Message { role: Role::User, parts: parts.to_vec() },
+        };
+        // Some services reject answers that end in white space.
+        [asked, Message::assistant(answer.text.trim_end())]
     });
     messages.splice(0..0, earlier);
 }

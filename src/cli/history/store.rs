@@ -197,6 +197,7 @@ impl History {
             Ok(Turn {
                 role: role(row.get(0)?),
                 text: row.get(1)?,
+                parts: Vec::new(),
                 state: State::from_word(&row.get::<_, String>(2)?),
                 model: row.get(3)?,
                 stop_reason: row.get(4)?,

@@ -16,7 +16,7 @@ use nexus::Part;
 const MIB: usize = 1024 * 1024;
 
 /// The largest request of the Messages API, in bytes.
-const MAX_REQUEST: usize = 32 * MIB;
+pub(crate) const MAX_REQUEST: usize = 32 * MIB;
 
 /// The largest image as it is sent, in bytes of base64.
 const MAX_IMAGE: usize = 10 * MIB;
@@ -41,10 +41,7 @@ pub(crate) fn parts(files: &[PathBuf], prompt: &str, context: &Context) -> Resul
             attached.read(context)?
         };
         let part = attached.part(bytes)?;
-        sent += match &part {
-            Part::Text(text) | Part::Document { text, .. } => text.len(),
-            Part::Image { data, .. } | Part::Pdf { data, .. } => data.len(),
-        };
+        sent += length(&part);
         if sent > MAX_REQUEST {
             let why = format!("the question would be {}; the limit is {}", size(sent), size(MAX_REQUEST));
             return Err(attached.refused(why, "send fewer or smaller files"));
@@ -52,6 +49,14 @@ pub(crate) fn parts(files: &[PathBuf], prompt: &str, context: &Context) -> Resul
         parts.push(part);
     }
     Ok(parts)
+}
+
+/// The length of a part as it is sent, in bytes.
+pub(crate) fn length(part: &Part) -> usize {
+    match part {
+        Part::Text(text) | Part::Document { text, .. } => text.len(),
+        Part::Image { data, .. } | Part::Pdf { data, .. } => data.len(),
+    }
 }
 
 /// Reads a system prompt from a file.
@@ -203,7 +208,7 @@ impl Attached<'_> {
 }
 
 /// A size in MiB, rounded up to a tenth.
-fn size(bytes: usize) -> String {
+pub(crate) fn size(bytes: usize) -> String {
     let tenths = bytes.saturating_mul(10).div_ceil(MIB);
     match tenths % 10 {
         0 => format!("{} MiB", tenths / 10),

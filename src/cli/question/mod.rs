@@ -18,6 +18,7 @@ use nexus::{Part, RetryPolicy};
 pub(crate) mod answer_state;
 pub(crate) mod attachment;
 pub(crate) mod model;
+pub(crate) mod progress;
 pub(crate) mod schema;
 mod template;
 

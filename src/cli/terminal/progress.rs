@@ -10,7 +10,7 @@ use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
 
 use crate::cli::environment::variable;
-use nexus::internal::clean;
+use nexus::internal::{clean, time};
 
 /// How long a wait takes before the line appears.
 const DELAY: Duration = Duration::from_millis(300);
@@ -36,25 +36,54 @@ struct Line {
 
 struct Status {
     text: String,
-    /// When the wait began. `None` if it is no wait.
-    waiting_since: Option<Instant>,
+    /// `None` if it is no wait.
+    wait: Option<Wait>,
+}
+
+enum Wait {
+    Since(Instant),
+    Until(Instant),
+}
+
+impl Wait {
+    /// What follows the text: the seconds of the wait.
+    fn counter(&self, connecting: bool) -> String {
+        let since = match self {
+            Self::Until(end) => {
+                return format!(" in {} s", time::rounded_up(end.saturating_duration_since(Instant::now())));
+            }
+            Self::Since(since) => since.elapsed(),
+        };
+        let seconds = (since >= COUNTED_FROM).then(|| format!("{} s", since.as_secs()));
+        let details: Vec<_> = connecting.then(|| "connecting".to_owned()).into_iter().chain(seconds).collect();
+        if details.is_empty() { String::new() } else { format!(" ({})", details.join(", ")) }
+    }
 }
 
 impl Status {
-    /// The text as shown in this many columns. It is cut to them, because a line that wraps cannot be erased.
+    /// The text as shown in this many columns. It is cut to them, because a line that wraps cannot be erased. The
+    /// seconds of a wait stay whole.
     fn shown(&self, connecting: bool, columns: usize) -> String {
-        let Some(since) = self.waiting_since else { return self.text.chars().take(columns).collect() };
+        let Some(wait) = &self.wait else { return self.text.chars().take(columns).collect() };
         // It may contain a name from elsewhere.
         let text = clean::clean(&self.text);
-        let waited = since.elapsed();
-        let seconds = (waited >= COUNTED_FROM).then(|| format!("{} s", waited.as_secs()));
-        let details: Vec<_> = connecting.then(|| "connecting".to_owned()).into_iter().chain(seconds).collect();
-        let longer = format!("{text} ({})", details.join(", "));
-        if !details.is_empty() && longer.chars().count() <= columns {
-            return longer;
+        let whole = format!("{text}{}", wait.counter(connecting));
+        if whole.chars().count() <= columns {
+            return whole;
         }
-        text.chars().take(columns).collect()
+        let counter = wait.counter(false);
+        let room = columns.saturating_sub(counter.chars().count());
+        format!("{}{counter}", shortened(&text, room)).chars().take(columns).collect()
     }
+}
+
+/// The beginning of a text, with `…` in place of what does not fit.
+fn shortened(text: &str, columns: usize) -> String {
+    if text.chars().count() <= columns {
+        return text.to_owned();
+    }
+    let beginning: String = text.chars().take(columns.saturating_sub(1)).collect();
+    format!("{}…", beginning.trim_end())
 }
 
 impl Line {
@@ -124,12 +153,17 @@ pub(crate) fn is_enabled() -> bool {
 
 /// Shows what is waited for.
 pub(crate) fn waiting(text: impl Display) {
-    set_status(|| Status { text: text.to_string(), waiting_since: Some(Instant::now()) });
+    set_status(|| Status { text: text.to_string(), wait: Some(Wait::Since(Instant::now())) });
+}
+
+/// Shows what is done again after a pause.
+pub(crate) fn pausing(text: impl Display, pause: Duration) {
+    set_status(|| Status { text: text.to_string(), wait: Instant::now().checked_add(pause).map(Wait::Until) });
 }
 
 /// Shows how far the work is.
 pub(crate) fn working(text: impl Display) {
-    set_status(|| Status { text: text.to_string(), waiting_since: None });
+    set_status(|| Status { text: text.to_string(), wait: None });
 }
 
 fn set_status(status: impl FnOnce() -> Status) {
@@ -188,7 +222,7 @@ mod tests {
 
     #[test]
     fn the_line_is_drawn_by_one_write_that_erases_only_what_follows_it() {
-        let status = Some(Status { text: "[=   ] 1/4".into(), waiting_since: None });
+        let status = Some(Status { text: "[=   ] 1/4".into(), wait: None });
         let mut line = Line { enabled: true, status, connecting: 0, shown: false, timer: None };
         let mut writes = Writes::default();
         line.draw(&mut writes);
@@ -198,15 +232,25 @@ mod tests {
     }
 
     #[test]
-    fn text_that_does_not_fit_is_dropped_from_its_end() {
-        let mut status = Status { text: "waiting for\x1b[2J a.example".into(), waiting_since: Some(Instant::now()) };
+    fn text_that_does_not_fit_is_shortened_and_its_seconds_are_not() {
+        let since = |seconds| Instant::now().checked_sub(Duration::from_secs(seconds)).map(Wait::Since);
+        let mut status = Status { text: "waiting for\x1b[2J a.example".into(), wait: since(0) };
         assert_eq!(status.shown(true, 80), "waiting for [2J a.example (connecting)");
         assert_eq!(status.shown(true, 30), "waiting for [2J a.example");
-        assert_eq!(status.shown(false, 13), "waiting for [");
-        status.waiting_since = Instant::now().checked_sub(Duration::from_secs(75));
+        assert_eq!(status.shown(false, 20), "waiting for [2J a.e…");
+        status.wait = since(75);
         assert_eq!(status.shown(true, 80), "waiting for [2J a.example (connecting, 75 s)");
-        assert_eq!(status.shown(false, 80), "waiting for [2J a.example (75 s)");
-        let work = Status { text: "=".repeat(9), waiting_since: None };
+        assert_eq!(status.shown(true, 35), "waiting for [2J a.example (75 s)");
+        assert_eq!(status.shown(false, 30), "waiting for [2J a.exam… (75 s)");
+        assert_eq!(status.shown(false, 20), "waiting for… (75 s)");
+        assert_eq!(status.shown(false, 15), "waiting… (75 s)");
+        assert_eq!(status.shown(false, 3), "… (");
+        let until = Instant::now().checked_add(Duration::from_secs(3)).map(Wait::Until);
+        let retry = Status { text: "retrying 127.0.0.1:47181".into(), wait: until };
+        assert_eq!(retry.shown(false, 80), "retrying 127.0.0.1:47181 in 3 s");
+        assert_eq!(retry.shown(true, 25), "retrying 127.0.0.… in 3 s");
+        assert_eq!(retry.shown(false, 15), "retryin… in 3 s");
+        let work = Status { text: "=".repeat(9), wait: None };
         assert_eq!((work.shown(true, 7), work.shown(true, 80)), ("=".repeat(7), "=".repeat(9)));
     }
 }

@@ -22,6 +22,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 use crate::cli::commands::Done;
 use crate::cli::context::Context;
 use crate::cli::error::{CliError, Result};
+use crate::cli::question::progress::progress_callback;
 use crate::cli::question::schema::Schema;
 use crate::cli::question::{PromptFrame, PromptInput, QuestionArgs, RetryArgs, attachment, model};
 use nexus::internal::time;
@@ -107,14 +108,16 @@ pub(crate) fn run(args: &Args, context: &Context) -> Done {
     let RetryArgs { retries, deadline } = args.question.retry;
     // The batch retries by itself.
     let policy = RetryPolicy { retries: Some(0), ..args.question.retry.policy() };
-    let client = context.client(args.question.provider.as_deref())?.with_retry_policy(policy);
+    let client = context.client(args.question.provider.as_deref())?;
     let session = context.session(&client)?;
     let mut ledger = Ledger::default();
     let mut results = Results::open(args.out.as_deref(), metadata.as_ref(), &mut ledger, context)?;
     let total = || metadata.as_ref().filter(|file| file.is_file()).and_then(|_| progress::lines(&args.input));
-    let progress = Progress::begin(context, total);
+    let mut progress = Progress::begin(context, &client, total);
+    let listing = RetryPolicy { progress: progress_callback("", &client, context), ..policy.clone() };
+    let (lister, client) = (client.clone().with_retry_policy(listing), client.with_retry_policy(policy));
     let done = context.block_on(async {
-        let models = match model::models(frame.model().is_some(), &client, &session).await {
+        let models = match model::models(frame.model().is_some(), &lister, &session).await {
             // Each line may name a model.
             Err(CliError::NoModel { .. }) => Vec::new(),
             models => models?,
@@ -154,7 +157,7 @@ pub(crate) fn run(args: &Args, context: &Context) -> Done {
             waiting: VecDeque::new(),
             in_flight: JoinSet::new(),
             results: &mut results,
-            progress: &progress,
+            progress: &mut progress,
             context,
         };
         run.all(read(reader, &args.input)?, &mut ledger).await
@@ -198,7 +201,7 @@ struct Run<'a, Q> {
     waiting: VecDeque<Job>,
     in_flight: JoinSet<(Ticket, Outcome)>,
     results: &'a mut Results,
-    progress: &'a Progress<'a>,
+    progress: &'a mut Progress,
     context: &'a Context,
 }
 
@@ -251,7 +254,7 @@ impl<Q: Fn(Prompt, u64) -> Result<Asked>> Run<'_, Q> {
                 at = draw.tick() => {
                     let now = self.start.elapsed();
                     let pause = self.pace.paused_until(now).map(|until| until.saturating_sub(now));
-                    self.progress.draw(self.results.tally(), pause);
+                    self.progress.draw(self.results.tally(), pause, !self.in_flight.is_empty());
                     if at - synced >= SYNC_INTERVAL {
                         synced = at;
                         self.results.sync();

@@ -7,33 +7,47 @@ use std::time::{Duration, Instant};
 
 use super::results::Tally;
 use crate::cli::context::Context;
+use nexus::Client;
+use nexus::internal::provider::host;
 use nexus::internal::time;
 
 /// The columns of the bar.
 const BAR: u64 = 16;
 
 /// The progress line, if stderr is a terminal.
-pub(super) struct Progress<'w> {
-    context: &'w Context,
+pub(super) struct Progress {
+    context: Context,
     /// The number of lines of the input, if it is known.
     total: Option<u64>,
     start: Instant,
+    host: String,
+    /// Whether the line says that the first response is waited for.
+    waiting: bool,
     shown: Option<crate::cli::terminal::Progress>,
 }
 
-impl<'w> Progress<'w> {
+impl Progress {
     /// Shows the line. `total` is called only if it is visible.
-    pub(super) fn begin(context: &'w Context, total: impl FnOnce() -> Option<u64>) -> Self {
+    pub(super) fn begin(context: &Context, client: &Client, total: impl FnOnce() -> Option<u64>) -> Self {
         let shown = Some(context.progress()).filter(|_| context.shows_progress());
         let total = shown.as_ref().and_then(|_| total());
-        Self { context, total, start: Instant::now(), shown }
+        let host = client.provider().api.url.as_ref().map(host).unwrap_or_default();
+        Self { context: context.clone(), total, start: Instant::now(), host, waiting: false, shown }
     }
 
-    /// Draws the line.
-    pub(super) fn draw(&self, tally: &Tally, pause: Option<Duration>) {
-        if self.shown.is_some() {
-            self.context.working(line(tally, self.total, pause, self.start.elapsed()));
+    /// Draws the line. `asking` says whether a response is awaited; there is nothing else to show before the first one.
+    pub(super) fn draw(&mut self, tally: &Tally, pause: Option<Duration>, asking: bool) {
+        if self.shown.is_none() {
+            return;
         }
+        let waits = asking && pause.is_none() && tally.answered + tally.failed == 0;
+        if !waits {
+            self.context.working(line(tally, self.total, pause, self.start.elapsed()));
+        } else if !self.waiting {
+            // Once: each time begins another wait.
+            self.context.waiting(format_args!("waiting for {}", self.host));
+        }
+        self.waiting = waits;
     }
 
     /// Removes the line.

@@ -6,7 +6,7 @@ use super::attached::{self, Attached};
 use super::editor::{self, LineEditor};
 use super::recorder::Recorder;
 use super::slash::{self, HELP, Line};
-use super::{Chat, model};
+use super::{Chat, model, unsaved};
 use crate::cli::commands::Done;
 use crate::cli::context::Context;
 use crate::cli::error::{CliError, Interrupted, Result};
@@ -27,6 +27,7 @@ pub(super) fn run(chat: &mut Chat<'_>, client: &Client) -> Done {
     let context = chat.context;
     let session = context.session(client)?;
     let frame = PromptFrame::read(&chat.args.question, context)?.complete()?;
+    chat.recorder.note_missing("/attach");
     chat.recorder.keep_turns();
     context.block_on_with_signals(async |signals| {
         // Settings that cannot be used are reported before the first question.
@@ -66,11 +67,21 @@ pub(super) fn run(chat: &mut Chat<'_>, client: &Client) -> Done {
                     let attached = next.attached.take();
                     let input = frame.input(question.to_owned(), &[], |_| Ok(attached))?;
                     next.last = input.parts.clone();
+                    next.missing = 0;
                     next.earlier = chat.recorder.turns().len();
                     chat.recorder.ask_after(next.earlier);
                     answer(input.parts, chat, &frame, client, signals).await?;
                 }
                 Line::Retry if next.last.is_empty() => context.say("Nothing to ask again yet"),
+                Line::Retry if next.missing > 0 => context.say(&format!(
+                    "{} not saved; attach {} with /attach and ask again",
+                    if next.missing == 1 {
+                        "The attachment of that question was"
+                    } else {
+                        "The attachments of that question were"
+                    },
+                    if next.missing == 1 { "it" } else { "them" },
+                )),
                 Line::Retry => {
                     chat.recorder.ask_after(next.earlier);
                     answer(next.last.clone(), chat, &frame, client, signals).await?;
@@ -94,16 +105,19 @@ struct Next {
     attached: Attached,
     /// The last question.
     last: Vec<Part>,
+    /// How many attachments of it are not known.
+    missing: usize,
     /// How many turns came before that.
     earlier: usize,
 }
 
 impl Next {
-    /// After the turns of a conversation that is continued. What was attached to its last question is not saved.
+    /// After the turns of a conversation that is continued.
     fn of(recorder: &Recorder) -> Self {
         let turns = recorder.turns();
         let Some(earlier) = turns.iter().rposition(|turn| turn.role == Role::User) else { return Self::default() };
-        Self { last: vec![Part::Text(turns[earlier].text.clone())], earlier, ..Self::default() }
+        let text = turns[earlier].text.clone();
+        Self { missing: unsaved::missing(&text), last: vec![Part::Text(text)], earlier, ..Self::default() }
     }
 }
 
@@ -189,16 +203,20 @@ fn copy(chat: &Chat<'_>) -> Result<String> {
     let Some(answer) = chat.recorder.turns().iter().rfind(|turn| turn.role == Role::Assistant) else {
         return Ok("Nothing to copy yet".to_owned());
     };
+    let is_cut = matches!(answer.state, State::Cut | State::Refused)
+        || chat.sink.stop_note(answer.stop_reason.as_deref().unwrap_or_default()).is_some();
+    let incomplete = if is_cut { ", which is incomplete," } else { "" };
     Ok(match chat.context.copy(answer.text.trim_end())? {
-        Ok(()) => "Sent the last answer to the clipboard of the terminal (OSC 52); some terminals do not allow that",
+        Ok(()) => format!(
+            "Sent the last answer{incomplete} to the clipboard of the terminal (OSC 52); some terminals do not allow that"
+        ),
         Err(NotCopied::TooLong) => {
-            "The last answer is too long for the clipboard of a terminal; `/save FILE` writes it"
+            "The last answer is too long for the clipboard of a terminal; `/save FILE` writes it".to_owned()
         }
         Err(NotCopied::Unsupported) => {
-            "This terminal has no clipboard that nexus can reach; `/save FILE` writes to a file"
+            "This terminal has no clipboard that nexus can reach; `/save FILE` writes to a file".to_owned()
         }
-    }
-    .to_owned())
+    })
 }
 
 fn obey(line: Line<'_>, chat: &mut Chat<'_>, client: &Client) -> Result<()> {

@@ -1,6 +1,5 @@
 //! `nexus chat`: ask a question, or hold a conversation at a terminal.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use crate::cli::commands::Done;
@@ -9,9 +8,8 @@ use crate::cli::error::{CliError, Result, json};
 use crate::cli::question::answer_state::AnswerState;
 use crate::cli::question::schema::Schema;
 use crate::cli::question::{PromptFrame, PromptInput, model};
-use nexus::internal::provider::host;
-use nexus::internal::{api, time};
-use nexus::{Answer, Client, Delta, Dialect, ProgressEvent, ProgressFn, Question, RetryPolicy, Session, Usage};
+use nexus::internal::api;
+use nexus::{Answer, Client, Delta, Dialect, Question, RetryPolicy, Session, Usage};
 
 mod args;
 mod attached;
@@ -21,6 +19,7 @@ mod prompt;
 mod recorder;
 mod sink;
 mod slash;
+mod unsaved;
 mod usage;
 
 pub(crate) use args::Args;
@@ -100,6 +99,9 @@ impl<'a> Chat<'a> {
         let frame = PromptFrame::read(&self.args.question, self.context)?.complete()?;
         let input = prompt::read(self.args, &frame, self.context)?;
         let client = self.connect()?;
+        if self.args.attach.is_empty() {
+            self.recorder.note_missing("-a");
+        }
         let session = self.context.session(&client)?;
         Ok((input, client, session))
     }
@@ -125,8 +127,8 @@ impl<'a> Chat<'a> {
         input.model = input.model.or_else(|| self.model.clone());
         input.system = input.system.or_else(|| self.system.clone());
         let named = input.model.is_some() || client.provider().api.model.is_some();
-        let mut question = self.question(input, client, &session).await?;
-        self.recorder.ask(&mut question, &client.provider().name);
+        let question = self.question(input, client, &session).await?;
+        self.recorder.ask(&question, &client.provider().name);
         let answer = match client.ask("", session, &question).await {
             // The saved list of models is out of date.
             Err(error) if !named && model::is_unknown_model(&error) => {
@@ -139,11 +141,11 @@ impl<'a> Chat<'a> {
         self.follow(answer).await
     }
 
-    /// The question as it is sent.
+    /// The question as it is sent, with what came before it.
     ///
     /// # Errors
     /// [`CliError::NoModel`] and [`ApiError::UnsupportedByModel`](nexus::error::ApiError::UnsupportedByModel).
-    async fn question(&self, input: PromptInput, client: &Client, session: &Session) -> Result<Question> {
+    async fn question(&mut self, input: PromptInput, client: &Client, session: &Session) -> Result<Question> {
         let models = model::models(input.model.is_some(), client, session).await?;
         let question = model::question(input, client, &models, self.context)?;
         // Older models refuse a request for adaptive thinking.
@@ -154,12 +156,13 @@ impl<'a> Chat<'a> {
             let model = &question.model;
             self.context.note(&format!("{model} is not listed as supporting thinking; ignoring --thinking"));
         }
-        let question = Question {
+        let mut question = Question {
             effort: self.args.effort.clone(),
             thinking: wanted.is_some() && thinks,
             schema: self.schema.as_ref().map(Schema::value),
             ..question
         };
+        self.recorder.prepend_turns(&mut question);
         model::check_capabilities(&question, &models)?;
         Ok(question)
     }
@@ -289,21 +292,4 @@ impl<'a> Chat<'a> {
 /// The JSON object of a usage error, if the command line asks for JSON.
 pub(crate) fn usage_error(format: OutputFormat, error: &CliError) -> String {
     sink::final_object(format, &AnswerState::default(), Some(&json::object(error)))
-}
-
-/// A callback that shows the status. None if the status is not shown.
-fn progress(waiting_for: &'static str, client: &Client, context: &Context) -> Option<ProgressFn> {
-    if !context.shows_progress() {
-        return None;
-    }
-    let (context, host) = (context.clone(), client.provider().api.url.as_ref().map(host).unwrap_or_default());
-    Some(Arc::new(move |event| match event {
-        ProgressEvent::WaitingForToken => context.waiting("refreshing the token"),
-        ProgressEvent::WaitingForAnswer => context.waiting(format_args!("waiting for {host}")),
-        ProgressEvent::WaitingForText => context.waiting(waiting_for),
-        ProgressEvent::Retrying(retry) => {
-            context.waiting(format_args!("retrying {host} in {}", time::wait(retry.wait)));
-            context.say(&format!("note: {retry}"));
-        }
-    }))
 }

@@ -7,11 +7,12 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
-use super::Args;
+use super::{Args, unsaved};
 use crate::cli::context::Context;
 use crate::cli::error::{CliError, Result};
 use crate::cli::history::store::{History, NewQuestion};
 use crate::cli::history::{self, Conversation, State, Turn};
+use crate::cli::question::attachment::{self, MAX_REQUEST};
 use nexus::internal::clean::clean;
 use nexus::{AnswerMeta, Part, Question, Role};
 
@@ -106,14 +107,6 @@ impl Recorder {
             let before = clean(&conversation.provider);
             context.note(&format!("this conversation was held with {before}; all of it is sent to {provider}"));
         }
-        let missing = missing_attachments(&turns);
-        if missing > 0 && args.attach.is_empty() {
-            let files = match missing {
-                1 => "1 attachment of this conversation was".into(),
-                many => format!("{many} attachments of this conversation were"),
-            };
-            context.note(&format!("{files} not saved; attach again with -a if needed"));
-        }
         Ok(Self {
             history: Some(history),
             earlier: turns.len(),
@@ -179,24 +172,50 @@ impl Recorder {
         self.earlier = turns.min(self.turns.len());
     }
 
+    /// Says that attachments of a conversation that is continued are missing in the next question, and how to attach.
+    pub(super) fn note_missing(&self, how: &str) {
+        let files = match unsaved::missing_in(&self.turns) {
+            0 => return,
+            1 => "1 attachment of this conversation was".into(),
+            many => format!("{many} attachments of this conversation were"),
+        };
+        self.context.note(&format!("{files} not saved; attach again with {how} if needed"));
+    }
+
     /// The turns so far.
     pub(super) fn turns(&self) -> &[Turn] {
         &self.turns
     }
 
-    /// Prepends the turns so far to a question, and begins to save it.
-    pub(super) fn ask(&mut self, question: &mut Question, provider: &str) {
+    /// Prepends the turns so far to a question.
+    pub(super) fn prepend_turns(&mut self, question: &mut Question) {
+        let turns = &mut self.turns[..self.earlier];
+        let parts = question.messages.iter().flat_map(|message| &message.parts);
+        let texts = turns.iter().map(|turn| turn.text.len());
+        let length: usize = parts.map(attachment::length).chain(texts).sum();
+        let left_out = unsaved::keep_newest(turns, MAX_REQUEST.saturating_sub(length));
+        if left_out > 0 {
+            self.context.note(&format!(
+                "earlier attachments are no longer sent ({left_out}): the limit for a request is {}",
+                attachment::size(MAX_REQUEST)
+            ));
+        }
+        history::prepend_turns(turns, &mut question.messages);
+    }
+
+    /// Begins to save a question.
+    pub(super) fn ask(&mut self, question: &Question, provider: &str) {
         if !self.keeps_turns && !self.is_on() {
             return;
         }
         let at = nexus::now();
         let parts = question.messages.last().map(|message| &*message.parts).unwrap_or_default();
-        let (text, words) = (saved_text(parts), prompt_text(parts));
+        let (text, words) = (unsaved::saved_text(parts), prompt_text(parts));
         self.answer.clear();
         self.too_long = false;
-        self.question = Some(Turn::question(&text, at));
+        let parts = if self.keeps_turns { unsaved::parts_to_keep(parts) } else { Vec::new() };
+        self.question = Some(Turn { parts, ..Turn::question(&text, at) });
         self.title.get_or_insert_with(|| Conversation::title_of(&words));
-        history::prepend_turns(&self.turns[..self.earlier], &mut question.messages);
         let Some(history) = self.history.clone() else { return };
         let (model, system) = (question.model.clone(), question.system.clone());
         let typed = self.typed.take();
@@ -256,7 +275,7 @@ impl Recorder {
 
     /// Saves the answer as far as it came.
     pub(super) async fn end<T>(&mut self, done: &Result<T>, ending: &AnswerMeta) {
-        let Some(question) = self.question.take() else { return };
+        let Some(mut question) = self.question.take() else { return };
         let id = self.id().await;
         let state = match done {
             Ok(_) if self.too_long => State::Cut,
@@ -272,6 +291,7 @@ impl Recorder {
         let turn = Turn {
             role: Role::Assistant,
             text: std::mem::take(&mut self.answer),
+            parts: Vec::new(),
             state,
             model: ending.model.clone(),
             stop_reason: ending.stop_reason.clone(),
@@ -283,11 +303,16 @@ impl Recorder {
         let saved = turn.clone();
         let mut replaced = 0;
         if state == State::Whole {
-            let attempts = self.turns[self.earlier..].iter_mut().filter(|turn| turn.role == Role::Assistant);
-            for attempt in attempts {
-                attempt.replace();
-                replaced += 1;
+            for attempt in &mut self.turns[self.earlier..] {
+                attempt.parts.clear();
+                if attempt.role == Role::Assistant {
+                    attempt.replace();
+                    replaced += 1;
+                }
             }
+        } else {
+            // It is not sent again.
+            question.parts.clear();
         }
         if self.keeps_turns {
             self.turns.extend([question, turn]);
@@ -320,28 +345,4 @@ fn prompt_text(parts: &[Part]) -> String {
         Some(Part::Text(prompt)) => prompt.clone(),
         _ => String::new(),
     }
-}
-
-/// The end of the line that stands for an attachment whose content is not saved. It is part of saved conversations.
-const NOT_SAVED: &str = ", which is not kept]";
-
-/// How many attachments of these turns were not saved.
-fn missing_attachments(turns: &[Turn]) -> usize {
-    let questions = turns.iter().filter(|turn| turn.role == Role::User);
-    let lines = questions.flat_map(|turn| turn.text.lines());
-    lines.filter(|line| line.starts_with('[') && line.ends_with(NOT_SAVED)).count()
-}
-
-/// What is saved of a question: its text and that of its text attachments, and a line for each other attachment.
-fn saved_text(parts: &[Part]) -> String {
-    let texts: Vec<_> = parts
-        .iter()
-        .map(|part| match part {
-            Part::Text(text) => text.clone(),
-            Part::Document { title, text } => format!("[{title}]\n{text}"),
-            Part::Pdf { title, .. } => format!("[{title}{NOT_SAVED}"),
-            Part::Image { .. } => format!("[a picture{NOT_SAVED}"),
-        })
-        .collect();
-    texts.join("\n\n")
 }

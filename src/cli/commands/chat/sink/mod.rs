@@ -4,10 +4,11 @@ use clap::ValueEnum;
 use serde::Serialize;
 use serde_json::Value;
 
-use super::{Args, progress};
+use super::Args;
 use crate::cli::context::Context;
 use crate::cli::error::{CliError, Result, json};
 use crate::cli::question::answer_state::{AnswerObject, AnswerState};
+use crate::cli::question::progress::progress_callback;
 use crate::cli::terminal::Progress;
 use nexus::{Client, Delta, ProgressFn};
 
@@ -75,7 +76,7 @@ impl<'a> Sink<'a> {
     pub(super) fn progress_callback(&self, client: &Client) -> Option<ProgressFn> {
         match &self.kind {
             Kind::StreamJson(sink) => Some(sink.retries()),
-            Kind::Text(_) | Kind::Json => progress(self.waiting_for(), client, self.context),
+            Kind::Text(_) | Kind::Json => progress_callback(self.waiting_for(), client, self.context),
         }
     }
 
