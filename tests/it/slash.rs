@@ -166,7 +166,7 @@ fn a_picture_is_sent_again_as_long_as_the_process_has_it() {
     let mut terminal = open(&nexus, &["-c"], &[]);
     terminal.until(|screen| screen.contains(&format!("note: {note} /attach if needed\n")));
     let asked = sandbox.requests_to(Endpoint::Messages).len();
-    let refusal = "The attachment of that question was not saved; attach it with /attach and ask again\n>";
+    let refusal = "What was attached to that question was not saved; attach it with /attach and ask again\n>";
     line(&mut terminal, "/retry", refusal);
     assert_eq!(sandbox.requests_to(Endpoint::Messages).len(), asked);
     line(&mut terminal, "more", "You said: more (This");

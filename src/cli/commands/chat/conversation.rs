@@ -67,21 +67,16 @@ pub(super) fn run(chat: &mut Chat<'_>, client: &Client) -> Done {
                     let attached = next.attached.take();
                     let input = frame.input(question.to_owned(), &[], |_| Ok(attached))?;
                     next.last = input.parts.clone();
-                    next.missing = 0;
+                    next.lacks_attachments = false;
                     next.earlier = chat.recorder.turns().len();
                     chat.recorder.ask_after(next.earlier);
                     answer(input.parts, chat, &frame, client, signals).await?;
                 }
                 Line::Retry if next.last.is_empty() => context.say("Nothing to ask again yet"),
-                Line::Retry if next.missing > 0 => context.say(&format!(
-                    "{} not saved; attach {} with /attach and ask again",
-                    if next.missing == 1 {
-                        "The attachment of that question was"
-                    } else {
-                        "The attachments of that question were"
-                    },
-                    if next.missing == 1 { "it" } else { "them" },
-                )),
+                Line::Retry if next.lacks_attachments => {
+                    context
+                        .say("What was attached to that question was not saved; attach it with /attach and ask again");
+                }
                 Line::Retry => {
                     chat.recorder.ask_after(next.earlier);
                     answer(next.last.clone(), chat, &frame, client, signals).await?;
@@ -105,8 +100,8 @@ struct Next {
     attached: Attached,
     /// The last question.
     last: Vec<Part>,
-    /// How many attachments of it are not known.
-    missing: usize,
+    /// Whether it had attachments that are not known here.
+    lacks_attachments: bool,
     /// How many turns came before that.
     earlier: usize,
 }
@@ -117,7 +112,8 @@ impl Next {
         let turns = recorder.turns();
         let Some(earlier) = turns.iter().rposition(|turn| turn.role == Role::User) else { return Self::default() };
         let text = turns[earlier].text.clone();
-        Self { missing: unsaved::missing(&text), last: vec![Part::Text(text)], earlier, ..Self::default() }
+        let lacks_attachments = unsaved::missing(&text) > 0;
+        Self { lacks_attachments, last: vec![Part::Text(text)], earlier, ..Self::default() }
     }
 }
 
