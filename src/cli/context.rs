@@ -2,6 +2,8 @@
 
 mod terminal;
 
+#[cfg(feature = "postgres")]
+use std::sync::PoisonError;
 use std::sync::{Arc, Mutex};
 
 #[cfg(feature = "postgres")]
@@ -40,6 +42,10 @@ pub(crate) struct Context {
     pub(crate) pending_saves: PendingSaves,
     /// The notes and warnings that were printed.
     printed: Arc<Mutex<Vec<String>>>,
+    /// The PostgreSQL stores that were used. They remember that their server cannot be reached, so that a command waits
+    /// for it once.
+    #[cfg(feature = "postgres")]
+    stores: Arc<Mutex<Vec<(PostgresUrl, PostgresStore)>>>,
 }
 
 /// Makes this process's memory, which holds tokens and keys, unreadable for other programs of the account, and disables
@@ -61,6 +67,8 @@ impl Context {
             only_looks: false,
             pending_saves: PendingSaves::default(),
             printed: Arc::default(),
+            #[cfg(feature = "postgres")]
+            stores: Arc::default(),
         }
     }
 
@@ -161,7 +169,7 @@ impl Context {
         let of = |provider: ProviderConfig, other: Option<Client>| {
             let notice = notice(provider.name.clone());
             let in_memory = self.sessions_in_memory(&provider, folders).filter(|_| !store.is_shared());
-            let sessions = in_memory.unwrap_or_else(|| sessions(&store, folders, self.privacy(&provider.name)));
+            let sessions = in_memory.unwrap_or_else(|| self.sessions_in(&store, folders, self.privacy(&provider.name)));
             let client = Client::with_sessions(provider, sessions, nexus::now, notice).with_default_owner(&owner);
             let client = client.with_http(self.http()).with_pending_saves(self.pending_saves.clone());
             match other {
@@ -213,7 +221,8 @@ impl Context {
     fn list_sessions(&self) -> Result<Vec<Listed>> {
         let Paths { config, folders } = Paths::find()?;
         let (store, _) = config::usable_store_config(&config, &variable)?;
-        let (sessions, owner) = (sessions(&store, &folders, Privacy::default().only_looking()), store.owner()?);
+        let sessions = self.sessions_in(&store, &folders, Privacy::default().only_looking());
+        let (sessions, owner) = (sessions.reporting_waits(notice(String::new())), store.owner()?);
         let listed = match sessions.try_list(&owner) {
             Some(listed) => listed,
             None => runtime()?.block_on(sessions.list(&owner)),
@@ -233,7 +242,7 @@ impl Context {
         for warning in warnings {
             self.warn(&warning);
         }
-        let sessions = sessions(&store, &folders, self.privacy(""));
+        let sessions = self.sessions_in(&store, &folders, self.privacy(""));
         Ok((sessions.reporting_waits(notice(String::new())), store.key))
     }
 
@@ -271,11 +280,34 @@ impl Context {
         let sessions = match place {
             StorePlace::Postgres(url) => {
                 config.postgres = Some(PostgresUrl::clone(url));
-                sessions(&config, &folders, privacy)
+                self.sessions_in(&config, &folders, privacy)
             }
             StorePlace::Sqlite(path) => folders.around(path).sessions_in(path, config.key, nexus::now, privacy),
         };
         Ok(sessions.reporting_waits(notice(String::new())).tracked_by(self.pending_saves.clone()))
+    }
+
+    /// The sessions of this store. Nothing is read or connected yet.
+    fn sessions_in(&self, store: &StoreConfig, folders: &Folders, privacy: Privacy) -> SealedSessions {
+        #[cfg(feature = "postgres")]
+        if let Some(url) = &store.postgres {
+            let keys = Keystore::new(&folders.key, &folders.state).with_config(store.key.clone());
+            let keys = keys.with_privacy(privacy.with_root(&folders.state));
+            return SealedSessions::new(Arc::new(self.postgres_store(url)), keys);
+        }
+        folders.sessions_in(&folders.data.join("sessions.db"), store.key.clone(), nexus::now, privacy)
+    }
+
+    /// The PostgreSQL store with this URL, the same for the whole process.
+    #[cfg(feature = "postgres")]
+    pub(crate) fn postgres_store(&self, url: &PostgresUrl) -> PostgresStore {
+        let mut stores = self.stores.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, store)) = stores.iter().find(|(used, _)| used == url) {
+            return store.clone();
+        }
+        let store = PostgresStore::new(url);
+        stores.push((url.clone(), store.clone()));
+        store
     }
 
     /// Checks that the key opens the stored sessions.
@@ -296,17 +328,6 @@ impl Context {
         let http = Http::new(roots, variable, trace);
         if progress::is_supported() { http.with_connecting(Arc::new(progress::connecting)) } else { http }
     }
-}
-
-/// The sessions of this store. Nothing is read or connected yet.
-fn sessions(store: &StoreConfig, folders: &Folders, privacy: Privacy) -> SealedSessions {
-    #[cfg(feature = "postgres")]
-    if let Some(url) = &store.postgres {
-        let keys = Keystore::new(&folders.key, &folders.state).with_config(store.key.clone());
-        let keys = keys.with_privacy(privacy.with_root(&folders.state));
-        return SealedSessions::new(Arc::new(PostgresStore::new(url)), keys);
-    }
-    folders.sessions_in(&folders.data.join("sessions.db"), store.key.clone(), nexus::now, privacy)
 }
 
 /// Prints notices about this provider's sessions to stderr.

@@ -191,7 +191,7 @@ impl Client {
     #[doc(hidden)]
     pub async fn check(&self) -> Result<()> {
         let sessions = &self.refresher.sessions;
-        sessions.store().check().await?;
+        sessions.check().await?;
         Ok(sessions.check_key().await?)
     }
 
@@ -201,7 +201,7 @@ impl Client {
     /// A store or a key that cannot be written, or a damaged store.
     pub async fn check_writable(&self) -> Result<()> {
         let sessions = &self.refresher.sessions;
-        sessions.store().check().await?;
+        sessions.check().await?;
         Ok(sessions.check_writable().await?)
     }
 

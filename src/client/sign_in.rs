@@ -128,7 +128,7 @@ impl Client {
         let mut locked = self.refresher.lock(&self.key(owner)).await?;
         self.refresher.sessions.check_writable().await?;
         locked.reserve().await?;
-        let LockedLoad { time, generation, session } = locked.load().await?;
+        let LockedLoad { time, generation, session } = locked.load_to_replace().await?;
         // A session that does not open cannot be revoked, but it can be replaced.
         let replaced = session.ok().flatten();
         let client = self.clone();

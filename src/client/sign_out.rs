@@ -36,6 +36,11 @@ pub enum Revocation {
     },
     /// The provider has no revocation endpoint. The tokens stay valid until they expire.
     Unsupported,
+    /// The session was moved to another store, where it stays. Only the mark of the move was here.
+    Moved {
+        /// The name of the other store, without a password.
+        to: String,
+    },
     /// The stored tokens could not be read, so they cannot be revoked.
     Unreadable(Error),
 }
@@ -45,8 +50,8 @@ impl Client {
     /// if the other fails. `None` if no session is stored.
     ///
     /// # Errors
-    /// The session's lock could not be acquired, the session was moved to another store, or this machine does not have
-    /// the key of a store that other machines use.
+    /// The session's lock could not be acquired, the session's move to another store is not finished, or this machine
+    /// does not have the key of a store that other machines use.
     pub async fn sign_out(&self, owner: &str) -> Result<Option<SignedOut>> {
         self.delete_session(owner, false).await
     }
@@ -69,7 +74,11 @@ impl Client {
             // session together with this one.
             let _pending = this.refresher.pending_saves.track_save();
             let readable = match locked.load().await {
-                // Its mark keeps other programs from signing in here by mistake.
+                Err(SessionError::Moved { to, is_finished: true, .. }) => {
+                    let not_deleted = locked.delete().await.err().map(Error::from);
+                    return Ok(Some(SignedOut { revocation: Revocation::Moved { to }, not_deleted }));
+                }
+                // The next move needs the mark: it may be all that tells where the tokens are.
                 Err(moved @ SessionError::Moved { .. }) => return Err(moved.into()),
                 loaded => loaded.and_then(|loaded| loaded.session),
             };

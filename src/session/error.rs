@@ -136,6 +136,17 @@ pub enum SessionError {
         provider: String,
         /// The name of the other store, without a password.
         to: String,
+        /// Whether the move is finished. Then only a mark is left here, which a sign-in replaces and a sign-out
+        /// deletes. Otherwise a token may be left here, or the one there cannot be used yet.
+        is_finished: bool,
+    },
+    /// Sessions cannot be moved, because both names are of one store. Nothing was changed.
+    #[error("{from} and {to} are the same store")]
+    SameStore {
+        /// The name of the store that they were to be moved from, without a password.
+        from: String,
+        /// The name of the store that they were to be moved to, without a password.
+        to: String,
     },
     /// A session cannot be moved, because the other store has one of the same provider and owner. Nothing was moved.
     #[error("{store} already has another session with {provider}{}; it was not replaced", of_owner(owner))]
@@ -231,6 +242,7 @@ impl ErrorInfo for SessionError {
             Self::ClientRefused { .. } => "invalid_client",
             Self::DoesNotOpen { .. } => "store",
             Self::Moved { .. } => "session_moved",
+            Self::SameStore { .. } => "same_store",
             Self::Occupied { .. } => "store_occupied",
             Self::OwnerTaken { .. } => "owner_taken",
             Self::OtherKey { .. } => "other_key",
@@ -254,6 +266,7 @@ impl ErrorInfo for SessionError {
             Self::NotFetched { .. } => ErrorClass::SignIn,
             Self::ClientRefused { .. }
             | Self::Moved { .. }
+            | Self::SameStore { .. }
             | Self::Occupied { .. }
             | Self::OwnerTaken { .. }
             | Self::OtherKey { .. } => ErrorClass::Configuration,

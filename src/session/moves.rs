@@ -6,6 +6,7 @@
 //! 1. The record is copied to the target, marked as being in the source, read back and opened.
 //! 2. The record in the source is marked as being in the target, and its sealed value is erased.
 //! 3. The mark in the target is removed.
+//! 4. The mark in the source is set to finished. Only then may a sign-in or a sign-out remove it.
 //!
 //! The session is locked in both stores meanwhile. [`next_step`] derives the step from the two records alone, so the
 //! next move continues one that was interrupted.
@@ -13,7 +14,7 @@
 use std::collections::BTreeSet;
 
 use super::error::SessionError;
-use super::key::KeyError;
+use super::key::{KeyError, KeyOrigin};
 use super::pages::Pages;
 use super::record;
 use super::seal;
@@ -54,6 +55,8 @@ enum Step {
     Activate,
     /// An unused copy is left in the source: erase it.
     Erase,
+    /// Step 4.
+    Finish,
     /// It is in the target.
     Done,
     /// It was deleted.
@@ -80,13 +83,13 @@ impl SealedSessions {
     /// Pending sign-ins are not moved; they expire. `progress` is called before each session with its number and the
     /// number of all.
     ///
-    /// What was moved is refused here from then on ([`SessionError::Moved`]). A move that was interrupted is continued
-    /// by the next one.
+    /// What was moved is refused here from then on ([`SessionError::Moved`]), until a sign-in replaces it or a sign-out
+    /// deletes it. A move that was interrupted is continued by the next one.
     ///
     /// # Errors
-    /// If a session does not open, [`SessionError::OtherKey`], [`SessionError::Occupied`] and
-    /// [`SessionError::OwnerTaken`]: then nothing was moved. If a store cannot be used or a session is locked, each
-    /// session is in one of the stores.
+    /// If a session does not open, [`SessionError::OtherKey`], [`SessionError::Occupied`],
+    /// [`SessionError::OwnerTaken`] and [`SessionError::SameStore`]: then nothing was moved. If a store cannot be used
+    /// or a session is locked, each session is in one of the stores.
     pub async fn move_to(
         &self,
         target: &Self,
@@ -112,7 +115,11 @@ impl SealedSessions {
                 let SessionKey { provider, owner } = route.to.clone();
                 return Err(SessionError::OwnerTaken { provider, owner, store: source_name });
             }
-            route.check().await?;
+            if let Err(error) = route.check().await {
+                // The session that one store has is its own.
+                let is_own = matches!(error, SessionError::Occupied { .. }) && self.is_also(target).await?;
+                return Err(if is_own { self.same_store(target) } else { error });
+            }
         }
         match target.check_readable().await {
             Err(SessionError::DoesNotOpen { .. } | SessionError::Key(KeyError::NotHere { .. })) => {
@@ -121,10 +128,20 @@ impl SealedSessions {
             checked => checked?,
         }
         target.store().check_writable().await?;
+        if self.is_also(target).await? {
+            return Err(self.same_store(target));
+        }
         self.copy_active_key(target).await?;
         // Neither key may be replaced meanwhile.
         let keys = [self.keystore().clone(), target.keystore().clone()];
-        let _held = off_thread(move || Ok([keys[0].hold()?, keys[1].hold()?])).await?;
+        let hold = move || {
+            let held = [keys[0].hold()?, keys[1].hold()?];
+            if matches!(keys[0].origin(), KeyOrigin::File(_)) && keys[0].origin() == keys[1].origin() {
+                keys[0].note_second_store()?;
+            }
+            Ok(held)
+        };
+        let _held = off_thread(hold).await?;
 
         let clients = self.copy_clients(target).await?;
         let mut moved = MovedSessions { clients: clients.len(), ..MovedSessions::default() };
@@ -136,10 +153,6 @@ impl SealedSessions {
                 Some(_) => moved.earlier += 1,
                 None => {}
             }
-        }
-        // They would be lost if both names are of one store.
-        if !clients.is_empty() && self.is_also(target).await? {
-            return Ok(MovedSessions { clients: 0, ..moved });
         }
         for (issuer, redirect_uri) in clients {
             self.store().delete_client(&issuer, &redirect_uri).await?;
@@ -220,6 +233,10 @@ impl SealedSessions {
         Ok(is_here)
     }
 
+    fn same_store(&self, target: &Self) -> SessionError {
+        SessionError::SameStore { from: self.store().name(), to: target.store().name() }
+    }
+
     /// These sessions do not open with the key of other ones.
     fn other_key(&self, other: &Self) -> SessionError {
         SessionError::OtherKey { store: self.store().name(), key: other.keystore().origin() }
@@ -241,6 +258,7 @@ impl SealedSessions {
 fn next_step(source: Option<&Record>, target: Option<&Record>, source_name: &str, target_name: &str) -> Step {
     let Some(source) = source else { return Step::Gone };
     let is_erased = |record: &Record| record::is_erased(&record.session.bytes);
+    let is_finished = record::is_finished(&source.session.bytes);
     let is_same = target.is_some_and(|target| record::is_same_session(&source.session.bytes, &target.session.bytes));
     let Some(moved_to) = source.moved_to.as_deref() else {
         return match target {
@@ -252,6 +270,7 @@ fn next_step(source: Option<&Record>, target: Option<&Record>, source_name: &str
         };
     };
     match target.filter(|_| is_same) {
+        None if moved_to == target_name && is_erased(source) && !is_finished => Step::Finish,
         None if moved_to == target_name => Step::Done,
         None => Step::Elsewhere,
         Some(target) => {
@@ -262,7 +281,8 @@ fn next_step(source: Option<&Record>, target: Option<&Record>, source_name: &str
                 (_, true) => Step::Activate,
                 (false, false) if target.moved_to.is_some() => Step::HandOver,
                 (false, false) => Step::Erase,
-                (true, false) => Step::Done,
+                (true, false) if is_finished => Step::Done,
+                (true, false) => Step::Finish,
             }
         }
     }
@@ -286,7 +306,7 @@ impl Route<'_> {
             Step::Occupied => return Err(self.occupied()),
             Step::HandOver => (self.from, source),
             Step::Activate => (self.to, target),
-            Step::Done | Step::Gone | Step::Elsewhere | Step::Erase => return Ok(()),
+            Step::Finish | Step::Done | Step::Gone | Step::Elsewhere | Step::Erase => return Ok(()),
         };
         let Some(record) = record else { return Ok(()) };
         if !self.source.opens(key, &record).await? {
@@ -316,8 +336,8 @@ impl Route<'_> {
 
     async fn travel_locked(&self, first: &mut Option<Step>) -> Result<()> {
         // The source is used until then: it is locked last.
-        let mut target = self.target.lock(self.to, self.target.store().lock_wait()).await?;
-        let mut source = self.source.lock(self.from, self.source.store().lock_wait()).await?;
+        let mut target = self.target.wait_for_lock(self.to).await?;
+        let mut source = self.source.wait_for_lock(self.from).await?;
         self.take_steps(source.records(), target.records(), first).await
     }
 
@@ -349,6 +369,11 @@ impl Route<'_> {
                 }
                 (Step::Erase, Some(record), _) => {
                     source.replace(record.session.generation, &self.erased(record.clone())).await?;
+                }
+                (Step::Finish, Some(record), _) => {
+                    let mut finished = record.clone();
+                    finished.session.bytes = record::finished(&record.session.bytes);
+                    source.replace(record.session.generation, &finished).await?;
                 }
                 (Step::Occupied, ..) => return Err(self.occupied()),
                 _ => return Ok(()),

@@ -136,6 +136,21 @@ pub enum EarlierSession {
 /// Receives notices.
 pub type NoticeFn = Arc<dyn Fn(&Notice) + Send + Sync>;
 
+/// How long a wait takes before a notice says so.
+const WAIT_BEFORE_NOTICE: Duration = Duration::from_secs(1);
+
+/// Does work. Sends a notice if it takes longer than a second.
+pub(super) async fn noticed<T>(notice: &NoticeFn, work: impl Future<Output = T>, about: impl FnOnce() -> Notice) -> T {
+    let mut work = std::pin::pin!(work);
+    tokio::select! {
+        done = &mut work => done,
+        () = tokio::time::sleep(WAIT_BEFORE_NOTICE) => {
+            notice(&about());
+            work.await
+        }
+    }
+}
+
 impl Notice {
     /// Reports closed files as notices.
     pub fn of_closed_files(notice: NoticeFn) -> ClosedFn {

@@ -20,6 +20,9 @@ use crate::store::{Record, SealedSession, SessionKey};
 /// The version of the layout, the first byte.
 const VERSION: u8 = 2;
 
+/// The first byte of an erased record once its session can be used in the other store.
+const FINISHED: u8 = 0;
+
 /// The length of a session's id, in bytes.
 const ID: usize = 16;
 
@@ -187,9 +190,25 @@ pub(super) fn is_erased(bytes: &[u8]) -> bool {
     bytes.len() <= 1 + ID
 }
 
+/// An erased record's bytes once the move is finished: the session can be used in the other store.
+pub(super) fn finished(bytes: &[u8]) -> Vec<u8> {
+    [&[FINISHED][..], bytes.get(1..1 + ID).unwrap_or_default()].concat()
+}
+
+/// Whether a moved record is only a mark: nothing that anyone needs is lost if it is replaced or deleted.
+pub(super) fn is_finished(bytes: &[u8]) -> bool {
+    is_erased(bytes) && bytes.first() == Some(&FINISHED)
+}
+
 /// Whether two records are of one sign-in.
 pub(super) fn is_same_session(one: &[u8], other: &[u8]) -> bool {
-    parts(one).zip(parts(other)).is_some_and(|((one, _), (other, _))| one == other)
+    id(one).zip(id(other)).is_some_and(|(one, other)| one == other)
+}
+
+/// The session's id in a record's bytes, erased or not.
+fn id(bytes: &[u8]) -> Option<&[u8; ID]> {
+    let (&(VERSION | FINISHED), rest) = bytes.split_first()? else { return None };
+    rest.first_chunk()
 }
 
 /// The session's id and the sealed value in a record's bytes.

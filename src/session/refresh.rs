@@ -26,9 +26,6 @@ use crate::store::{Listed, SessionKey, StoreError};
 
 type Result<T> = std::result::Result<T, SessionError>;
 
-/// How long to wait for another process before a notice says so.
-const WAIT_BEFORE_NOTICE: Duration = Duration::from_secs(1);
-
 /// How often a save of new tokens is tried, and the pause between two tries.
 const SAVES: u32 = 5;
 /// How long a save of new tokens is tried while the store is unavailable, such as while its server is restarted.
@@ -56,12 +53,12 @@ pub(crate) struct Refresher {
 }
 
 impl Refresher {
-    /// The stored session, whatever its state. Sends a notice after a second.
+    /// The stored session, whatever its state.
     ///
     /// # Errors
     /// If the store or the key cannot be used.
     pub(crate) async fn find(&self, key: &SessionKey) -> Result<Option<Session>> {
-        self.noticed(self.sessions.load(key), || self.waiting_for_store()).await
+        self.sessions.load(key).await
     }
 
     /// The stored session, if it is usable: not ended, and bound to the configured client and servers. If no user is
@@ -130,32 +127,9 @@ impl Refresher {
     /// cannot be used.
     pub(crate) async fn lock(&self, key: &SessionKey) -> Result<LockedSession> {
         let begun = Instant::now();
-        let tried = self.noticed(self.sessions.lock(key, Duration::ZERO), || self.waiting_for_store()).await;
-        let locked = match tried {
-            Err(SessionError::Store(StoreError::Busy { .. })) => {
-                let wait = self.sessions.store().lock_wait();
-                self.noticed(self.sessions.lock(key, wait), || Notice::WaitingForOtherProcess).await
-            }
-            locked => locked,
-        };
+        let locked = self.sessions.wait_for_lock(key).await;
         tracing::debug!(histogram.nexus_lock_wait_seconds = begun.elapsed().as_secs_f64());
         locked
-    }
-
-    /// Does work. Sends a notice if it takes longer than a second.
-    async fn noticed<T>(&self, work: impl Future<Output = T>, notice: impl FnOnce() -> Notice) -> T {
-        let mut work = std::pin::pin!(work);
-        tokio::select! {
-            done = &mut work => done,
-            () = tokio::time::sleep(WAIT_BEFORE_NOTICE) => {
-                (self.notice)(&notice());
-                work.await
-            }
-        }
-    }
-
-    fn waiting_for_store(&self) -> Notice {
-        Notice::WaitingForStore { store: self.sessions.store().name() }
     }
 
     /// Saves new tokens, with retries for a second, or for a minute if the store is unavailable: they exist nowhere
@@ -192,7 +166,7 @@ impl Refresher {
             if !matches!(saved, Err(SessionError::Store(StoreError::Superseded))) {
                 break;
             }
-            let replaced = locked.load().await?.generation;
+            let replaced = locked.load_to_replace().await?.generation;
             stored.session.generation = replaced.saturating_add(1);
             saved = self.save(locked, replaced, stored).await;
         }

@@ -80,7 +80,8 @@ impl SealedSessions {
 
     /// The id of the key that seals new values: the one that the store names, or the first one of this machine.
     async fn active_key(&self, here: &[String]) -> Result<Option<String>> {
-        Ok(self.store().active_key().await?.or_else(|| here.first().cloned()))
+        let active = self.waiting(self.store().active_key()).await?;
+        Ok(active.or_else(|| here.first().cloned()))
     }
 
     /// The numbers of values by the id of their key.
@@ -88,7 +89,7 @@ impl SealedSessions {
         let mut counts = BTreeMap::<_, ValueCount>::new();
         for kind in ValueKind::ALL {
             let mut pages = Pages::new(&**self.store(), kind, HEADERS).headers(record::HEADER);
-            while let Some(values) = pages.next().await? {
+            while let Some(values) = self.waiting(pages.next()).await? {
                 for value in values.iter().filter(|value| !is_erased(value)) {
                     counts.entry(key_id(value).map(str::to_owned)).or_default().add(kind);
                 }

@@ -11,7 +11,7 @@ use super::error::SessionError;
 use super::key::{HeldSeal, KeyError, Keystore};
 #[cfg(feature = "sqlite")]
 use super::legacy;
-use super::notice::{Notice, NoticeFn};
+use super::notice::{Notice, NoticeFn, noticed};
 use super::pending_saves::PendingSaves;
 use super::record;
 use super::seal::{self, Seal, associated_data};
@@ -19,7 +19,9 @@ use super::stored::{Session, StoreTime, StoredSession};
 use crate::oauth::{ClientPlace, RegisteredClient};
 #[cfg(feature = "sqlite")]
 use crate::store::SqliteStore;
-use crate::store::{Listed, Loaded, LockedSession as LockedRecord, MemoryStore, Record, SessionKey, SessionStore};
+use crate::store::{
+    Listed, Loaded, LockedSession as LockedRecord, MemoryStore, Record, SessionKey, SessionStore, StoreError,
+};
 
 type Result<T> = std::result::Result<T, SessionError>;
 
@@ -33,13 +35,15 @@ pub struct SealedSessions {
     keys: Keystore,
     /// Counts the locks that are being released.
     pending: PendingSaves,
+    /// Receives notices about waits.
+    notice: NoticeFn,
 }
 
 impl SealedSessions {
     /// The sessions of this store, sealed with this key.
     pub fn new(store: Arc<dyn SessionStore>, keys: Keystore) -> Self {
         // Other machines may have a copy of the key.
-        Self { store, keys: keys.shared(), pending: PendingSaves::default() }
+        Self { store, keys: keys.shared(), pending: PendingSaves::default(), notice: Arc::new(|_| ()) }
     }
 
     /// Sessions in memory, sealed with a key in memory, for a process that may lose them. `clock` gives the time in
@@ -60,11 +64,18 @@ impl SealedSessions {
         Self { keys: keys.clone(), ..Self::new(Arc::new(store), keys) }
     }
 
-    /// Calls `notice` when opening the key takes long.
+    /// Calls `notice` when the store takes longer than a second to answer, when another process holds the lock of a
+    /// session for longer, and when opening the key takes long.
     #[must_use]
     pub fn reporting_waits(self, notice: NoticeFn) -> Self {
-        self.keys.report_waits(Arc::new(move |wait| notice(&Notice::WaitingForKey(wait))));
-        self
+        let of_key = notice.clone();
+        self.keys.report_waits(Arc::new(move |wait| of_key(&Notice::WaitingForKey(wait))));
+        Self { notice, ..self }
+    }
+
+    /// Waits for the store. Sends a notice after a second.
+    pub(super) async fn waiting<T>(&self, work: impl Future<Output = T>) -> T {
+        noticed(&self.notice, work, || Notice::WaitingForStore { store: self.store.name() }).await
     }
 
     /// Counts the locks that are being released among these pending saves.
@@ -89,7 +100,7 @@ impl SealedSessions {
     /// # Errors
     /// If the store or the key cannot be used.
     pub async fn load(&self, key: &SessionKey) -> Result<Option<Session>> {
-        let loaded = self.store.load(key).await?;
+        let loaded = self.waiting(self.store.load(key)).await?;
         self.opened(key, loaded, record::open).await.map(|(_, session)| session)
     }
 
@@ -130,7 +141,7 @@ impl SealedSessions {
     /// # Errors
     /// If the store cannot be read.
     pub async fn list(&self, owner: &str) -> Result<Vec<Listed>> {
-        Ok(self.store.list(Some(owner)).await?)
+        Ok(self.waiting(self.store.list(Some(owner))).await?)
     }
 
     /// [`list`](Self::list) without waiting. `None` if the store cannot answer at once.
@@ -147,7 +158,30 @@ impl SealedSessions {
     /// [`StoreError::Busy`](crate::store::StoreError::Busy), or if the store cannot be used.
     pub async fn lock(&self, key: &SessionKey, wait: Duration) -> Result<LockedSession> {
         let locked = self.store.lock(key, wait).await?;
-        Ok(LockedSession { sessions: self.clone(), key: key.clone(), seal: None, locked })
+        Ok(LockedSession { sessions: self.clone(), key: key.clone(), seal: None, locked, has_mark: false })
+    }
+
+    /// Waits for the session's lock for as long as the store advises. Sends a notice after a second, which says whether
+    /// another process or the store is waited for.
+    ///
+    /// # Errors
+    /// [`StoreError::Busy`] after [`SessionStore::lock_wait`], or if the store cannot be used.
+    pub(super) async fn wait_for_lock(&self, key: &SessionKey) -> Result<LockedSession> {
+        match self.waiting(self.lock(key, Duration::ZERO)).await {
+            Err(SessionError::Store(StoreError::Busy { .. })) => {
+                let locked = self.lock(key, self.store.lock_wait());
+                noticed(&self.notice, locked, || Notice::WaitingForOtherProcess).await
+            }
+            locked => locked,
+        }
+    }
+
+    /// Checks that the store can be used and is undamaged. May read all of it.
+    ///
+    /// # Errors
+    /// If it cannot be used.
+    pub async fn check(&self) -> Result<()> {
+        Ok(self.waiting(self.store.check()).await?)
     }
 
     /// Checks that the key opens the stored sessions, at most a hundred of them.
@@ -157,7 +191,8 @@ impl SealedSessions {
     pub async fn check_readable(&self) -> Result<()> {
         let afresh = Self { keys: self.keys.afresh(), ..self.clone() };
         afresh.check_key().await?;
-        let listed = self.store.list(None).await?.into_iter().filter(|listed| listed.moved_to.is_none());
+        let listed = self.waiting(self.store.list(None)).await?;
+        let listed = listed.into_iter().filter(|listed| listed.moved_to.is_none());
         for listed in listed.take(100) {
             afresh.load(&listed.key).await?;
         }
@@ -175,7 +210,7 @@ impl SealedSessions {
     /// # Errors
     /// If the store or the key cannot be written.
     pub async fn check_writable(&self) -> Result<()> {
-        self.store.check_writable().await?;
+        self.waiting(self.store.check_writable()).await?;
         let (keys, active) = (self.keys.clone(), self.store.active_key().await?);
         off_thread(move || Ok(keys.check_writable(active.as_deref())?)).await
     }
@@ -333,7 +368,11 @@ impl SealedSessions {
 /// Refuses a session that was moved to another store.
 fn check_not_moved(key: &SessionKey, record: &Record) -> Result<()> {
     match &record.moved_to {
-        Some(to) => Err(SessionError::Moved { provider: key.provider.clone(), to: to.clone() }),
+        Some(to) => Err(SessionError::Moved {
+            provider: key.provider.clone(),
+            to: to.clone(),
+            is_finished: record::is_finished(&record.session.bytes),
+        }),
         None => Ok(()),
     }
 }
@@ -366,6 +405,8 @@ pub struct LockedSession {
     /// The seal, once something is to be saved. The key is not moved until then.
     seal: Option<Arc<HeldSeal>>,
     locked: Box<dyn LockedRecord>,
+    /// Whether there is only the mark of a finished move, which a commit replaces.
+    has_mark: bool,
 }
 
 /// The result of [`LockedSession::load`].
@@ -391,7 +432,28 @@ impl LockedSession {
     /// If the store cannot be read, or the session was moved to another one.
     pub async fn load(&mut self) -> Result<LockedLoad> {
         let loaded = self.locked.load().await?;
+        self.has_mark = false;
         loaded.record.as_ref().map_or(Ok(()), |record| check_not_moved(&self.key, record))?;
+        self.open(loaded).await
+    }
+
+    /// [`load`](Self::load) for a sign-in, which replaces the session. The mark of a finished move counts as no session.
+    ///
+    /// # Errors
+    /// If the store cannot be read, or the move to another store is not finished.
+    pub async fn load_to_replace(&mut self) -> Result<LockedLoad> {
+        let mut loaded = self.locked.load().await?;
+        let moved = loaded.record.as_ref().map_or(Ok(()), |record| check_not_moved(&self.key, record));
+        self.has_mark = matches!(moved, Err(SessionError::Moved { is_finished: true, .. }));
+        if !self.has_mark {
+            moved?;
+            return self.open(loaded).await;
+        }
+        let generation = loaded.record.take().map_or(0, |record| record.session.generation);
+        Ok(LockedLoad { time: StoreTime::read_now(loaded.now), generation, session: Ok(None) })
+    }
+
+    async fn open(&mut self, loaded: Loaded) -> Result<LockedLoad> {
         let time = StoreTime::read_now(loaded.now);
         let generation = loaded.record.as_ref().map_or(0, |record| record.session.generation);
         let session = self.sessions.opened(&self.key, loaded, record::open_locked).await.map(|(_, session)| session);
@@ -424,8 +486,13 @@ impl LockedSession {
     /// If it could not be saved.
     pub async fn commit(&mut self, expected: i64, stored: &StoredSession) -> Result<()> {
         let held = self.hold_seal(Keystore::seal_or_create).await?;
-        let sealed = record::seal(&held.seal, &self.key, stored)?;
-        Ok(self.locked.commit(expected, &sealed).await?)
+        let session = record::seal(&held.seal, &self.key, stored)?;
+        if self.has_mark {
+            // A commit keeps the mark.
+            let record = Record { session, attempts: 0, refreshing_since: None, ended_at: None, moved_to: None };
+            return Ok(self.locked.replace(expected, &record).await?);
+        }
+        Ok(self.locked.commit(expected, &session).await?)
     }
 
     /// Saves that a refresh failed. If `failed` is `None`, nothing was sent.

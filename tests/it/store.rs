@@ -45,8 +45,37 @@ fn a_moved_session_is_used_in_the_new_store_only() {
     new.run(&["oauth", "refresh", "--force"]).ok();
     assert_eq!(sandbox.refreshes(), 1, "the refresh token was moved");
     let refused = old.run(&["oauth", "token"]);
-    let expected = format!("error: the session with work was moved to {}\n  use that store: ", file(&new));
+    let expected =
+        format!("error: the session with work was moved to {}\n  use that store: unset NEXUS_STORE, ", file(&new));
     assert!(refused.code == Some(2) && refused.stderr.starts_with(&expected), "{refused}");
+}
+
+#[test]
+fn a_sign_in_replaces_the_mark_of_a_session_whose_store_is_gone() {
+    let (sandbox, old, new) = homes();
+    moved(&old, &new).ok();
+    fs::remove_file(new.path("data/sessions.db")).unwrap();
+    old.sign_in();
+    assert_eq!(old.run(&["oauth", "token"]).ok().trim(), newest(&sandbox, "access"));
+    old.run(&["oauth", "refresh", "--force"]).ok();
+    // It can be moved again.
+    moved(&old, &new).ok();
+    new.run(&["oauth", "token"]).ok();
+}
+
+#[test]
+fn a_sign_out_deletes_the_mark_of_a_moved_session_and_leaves_the_session_where_it_is() {
+    for words in [&["oauth", "logout"][..], &["oauth", "logout", "--all"], &["provider", "remove", "work"]] {
+        let (sandbox, old, new) = homes();
+        moved(&old, &new).ok();
+        let signed_out = old.run(words);
+        let expected = "Not revoked: the session was moved to ";
+        assert!(signed_out.code == Some(0) && signed_out.stderr.contains(expected), "{words:?}: {signed_out}");
+        let token = old.run(&["oauth", "token"]);
+        assert!(token.code != Some(0) && !token.stderr.contains("was moved to"), "{words:?}: {token}");
+        assert_eq!(sandbox.requests_to(Endpoint::Revoke).len(), 0, "{words:?}");
+        new.run(&["oauth", "refresh", "--force"]).ok();
+    }
 }
 
 #[test]
@@ -57,8 +86,6 @@ fn no_command_uses_a_moved_session() {
         &["oauth", "token"][..],
         &["oauth", "refresh", "--force"],
         &["oauth", "status"],
-        &["oauth", "logout"],
-        &["oauth", "start", "--no-browser"],
         &["chat", "Hello"],
         &["models"],
         &["exec", "--", "true"],

@@ -1,4 +1,6 @@
+use std::fs::Permissions;
 use std::net::TcpListener;
+use std::os::unix::fs::PermissionsExt as _;
 
 use nexus::sandbox::Settings;
 use nexus::store::{PostgresStore, PostgresUrl, SessionKey, SessionStore as _};
@@ -63,6 +65,40 @@ fn a_server_that_says_nothing_is_temporary() {
                 let output = host.run(words);
                 assert!(output.code == Some(75) && output.stderr.contains("no connection within"), "{output}");
             });
+        }
+    });
+}
+
+#[test]
+fn a_command_waits_once_for_a_server_that_cannot_be_reached_and_says_so() {
+    let silent = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+    let closed = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+    let ports = [&silent, &closed].map(|listener| listener.local_addr().unwrap().port());
+    drop(closed);
+    let sandbox = sandbox(Settings::default());
+    std::thread::scope(|scope| {
+        for words in [
+            &["oauth", "logout"][..],
+            &["oauth", "logout", "--all"],
+            &["oauth", "refresh", "--all"],
+            &["oauth", "start", "--no-browser"],
+            &["provider", "list"],
+            &["provider", "remove", "work"],
+            &["doctor", "--offline"],
+            &["store", "status"],
+            &["key", "show"],
+        ] {
+            for port in ports {
+                let url = format!("postgres://nexus@127.0.0.1:{port}/n?sslmode=disable");
+                let host = host(&sandbox, &url, OWNER);
+                std::fs::set_permissions(host.path("key"), Permissions::from_mode(0o700)).unwrap();
+                scope.spawn(move || {
+                    let output = host.run(words);
+                    let notes = output.stderr.matches("note: waiting for the session store postgres://").count();
+                    assert!(output.code == Some(75) && notes == 1, "{words:?}: {output}");
+                    assert_eq!(output.stdout.contains("work"), words == ["provider", "list"], "{output}");
+                });
+            }
         }
     });
 }

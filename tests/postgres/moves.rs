@@ -6,7 +6,7 @@ use nexus::sandbox::{Sandbox, Settings};
 use crate::fleet::host;
 use crate::nexus::{Nexus, newest, sandbox};
 use crate::proxy::{Fault, Proxy, Side};
-use crate::server::server;
+use crate::server::{Server, server};
 
 const TOKEN: &[&str] = &["oauth", "token"];
 
@@ -142,6 +142,56 @@ fn a_moved_row_is_refused_on_every_host_without_its_password() {
     // A move of all sessions that were signed in since leaves the mark.
     let again = moving.run(&["store", "move", "--to", "env:TARGET", "--json"]).json();
     assert_eq!((&again["sessions"], &again["earlier"]), (&0.into(), &1.into()));
+}
+
+#[test]
+fn the_mark_of_a_session_whose_database_is_gone_can_be_replaced_or_deleted() {
+    let (sandbox, url) = (sandbox(Settings::default()), server().database());
+    let host = host(&sandbox, &url, "ada");
+    let move_and_drop = || {
+        let target = server().database();
+        host.run(&["store", "move", "--to", &target]).ok();
+        assert_moved(&host, &name(&target));
+        server().sql("postgres", &format!("DROP DATABASE {}", Server::database_of(&target)));
+    };
+    host.sign_in();
+    move_and_drop();
+    host.sign_in();
+    assert_eq!(host.run(TOKEN).ok().trim(), newest(&sandbox, "access"));
+    host.run(&["oauth", "refresh", "--force"]).ok();
+    move_and_drop();
+    let signed_out = host.run(&["oauth", "logout"]);
+    let expected = "Not revoked: the session was moved to ";
+    assert!(signed_out.code == Some(0) && signed_out.stderr.contains(expected), "{signed_out}");
+    assert_eq!(host.run(TOKEN).code, Some(4));
+    assert_eq!(server().sql(&url, "SELECT count(*) FROM nexus.session"), "0");
+}
+
+#[test]
+fn a_database_is_recognized_behind_a_pooler() {
+    let (sandbox, url) = (sandbox(Settings::default()), server().database());
+    let host = host(&sandbox, &url, "ada");
+    host.sign_in();
+    let pooled = server().pooled(&url);
+    for (from, to) in [(&url, &pooled), (&pooled, &url)] {
+        let refused = host.run(&["store", "move", "--from", from, "--to", to]);
+        let expected = format!("error: {} and {} are the same store\n", name(from), name(to));
+        assert!(refused.code == Some(2) && refused.stderr.starts_with(&expected), "{refused}");
+    }
+    host.run(&["oauth", "refresh", "--force"]).ok();
+    assert_eq!(server().sql(&url, "SELECT count(*) FROM nexus.pending"), "0");
+}
+
+#[test]
+fn a_move_says_that_it_waits_for_a_lease() {
+    let (sandbox, url) = (sandbox(Settings::default()), server().database());
+    let host = host(&sandbox, &url, "ada");
+    host.sign_in();
+    let lease = "UPDATE nexus.session SET lease = 'dead', lease_until = clock_timestamp() + interval '4 seconds'";
+    server().sql(&url, lease);
+    let moved = host.run(&["store", "move", "--to", &server().database()]);
+    let note = "note: waiting for another nexus process that is refreshing this session\n";
+    assert!(moved.code == Some(0) && moved.stderr.contains(note), "{moved}");
 }
 
 #[test]

@@ -54,9 +54,10 @@ pub(crate) fn session_hint(error: &SessionError) -> String {
         SessionError::RefreshFailed { failure, .. } => format!("try again in {}", wait_time(failure.retry_after)),
         SessionError::ClientRefused { provider, .. } => client_hint(provider),
         SessionError::DoesNotOpen { .. } => format!("restore the right key, or {}", sign_in_again()),
-        SessionError::Moved { .. } => {
-            "use that store: set NEXUS_STORE, or `store` or `store_file` at the top of config.toml; if the move was \
-             interrupted, run the same `nexus store move` again"
+        SessionError::Moved { provider, to, is_finished } => moved_hint(provider, to, *is_finished),
+        SessionError::SameStore { .. } => {
+            "there is nothing to move; pass two different stores, or change NEXUS_STORE, `store` or `store_file` if only \
+             the address of the store has changed"
                 .into()
         }
         SessionError::Occupied { .. } => {
@@ -104,6 +105,21 @@ pub(crate) fn not_signed_in_hint(provider: &str, others: &[String]) -> String {
             others.join(" or "),
             run_start(provider)
         ),
+    }
+}
+
+/// The hint if the session is in the store with the name `to`.
+fn moved_hint(provider: &str, to: &str, is_finished: bool) -> String {
+    let how = match to.contains("://") {
+        true => "set NEXUS_STORE, or `store` or `store_file` at the top of config.toml",
+        false => {
+            "unset NEXUS_STORE, and remove `store` and `store_file` from config.toml; a file is used if it is \
+             `sessions.db` in the data folder that `nexus config show` names"
+        }
+    };
+    match is_finished {
+        true => format!("use that store: {how}; to sign in here anew, {}", run_start(provider)),
+        false => format!("use that store: {how}; if the move was interrupted, run the same `nexus store move` again"),
     }
 }
 

@@ -36,6 +36,7 @@ pub(crate) fn sign_out(client: &Client, unlink: bool, context: &Context) -> Resu
         Revocation::Unsupported => {
             "Not revoked: this provider has no revocation endpoint; its tokens stay valid until they expire".to_owned()
         }
+        Revocation::Moved { to } => format!("Not revoked: the session was moved to {to}, where it stays signed in"),
         Revocation::Unreadable(error) => {
             format!("Not revoked: the stored session cannot be read: {error}; its tokens stay valid until they expire")
         }

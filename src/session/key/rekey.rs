@@ -91,9 +91,21 @@ impl Keystore {
         Ok(Begun::Both(Box::new(rekey)))
     }
 
-    /// The key if it is in a plain file, and neither used nor moved by another process.
+    /// Notes beside the key file that two stores use the key. Then it stays when one of them is empty.
+    pub(in crate::session) fn note_second_store(&self) -> Result<()> {
+        let note = self.beside("shared");
+        let noted = note.parent().map_or(Ok(()), |folder| self.privacy.folder(folder));
+        let noted = noted.and_then(|()| self.privacy.open_or_create(&note)).and_then(|file| file.sync_all());
+        let noted = noted.and_then(|()| note.parent().map_or(Ok(()), private_fs::sync_folder));
+        noted.map_err(|error| KeyError::unwritable(&self.path, error))
+    }
+
+    /// The key if it is in a plain file, used by one store only, and neither used nor moved by another process.
     pub(in crate::session) fn hold_plain(&self) -> Result<Option<HeldPlainKey>> {
         let Some(lock) = lock::try_exclusive(&self.lock, &self.privacy)? else { return Ok(None) };
+        if fs::exists(self.beside("shared")).unwrap_or(true) {
+            return Ok(None);
+        }
         let file = self.key_file()?;
         let plain = file.is_some_and(|file| file.lines().iter().all(|line| matches!(line, KeyLine::Plain(_))));
         Ok(plain.then(|| HeldPlainKey { keystore: self.clone(), _lock: lock }))

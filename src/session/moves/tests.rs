@@ -28,6 +28,7 @@ fn record(generation: i64, bytes: &[u8], moved_to: Option<&str>) -> Option<Recor
 #[test]
 fn the_next_step_follows_from_the_two_records() {
     let erased = record::erased(ONE);
+    let finished = record::finished(ONE);
     for (source, target, step) in [
         (None, None, Step::Gone),
         (None, record(1, ONE, None), Step::Gone),
@@ -37,15 +38,20 @@ fn the_next_step_follows_from_the_two_records() {
         (record(2, ONE, None), record(1, ONE, Some("another name of a")), Step::HandOver),
         (record(1, &erased, Some("b")), record(1, ONE, Some("a")), Step::Activate),
         (record(1, &erased, Some("another name of b")), record(1, ONE, Some("a")), Step::Activate),
-        (record(1, &erased, Some("b")), record(5, ONE, None), Step::Done),
-        (record(1, &erased, Some("b")), record(1, OTHER, None), Step::Done),
-        (record(1, &erased, Some("b")), None, Step::Done),
+        (record(1, &erased, Some("b")), record(5, ONE, None), Step::Finish),
+        (record(1, &erased, Some("b")), record(1, OTHER, None), Step::Finish),
+        (record(1, &erased, Some("b")), None, Step::Finish),
+        (record(1, &finished, Some("b")), record(5, ONE, None), Step::Done),
+        (record(1, &finished, Some("another name of b")), record(5, ONE, None), Step::Done),
+        (record(1, &finished, Some("b")), record(1, OTHER, None), Step::Done),
+        (record(1, &finished, Some("b")), None, Step::Done),
         // It moves back to where its mark is.
         (record(3, ONE, None), record(1, &erased, Some("a")), Step::HandOver),
         (record(3, ONE, Some("b")), record(1, &erased, Some("a")), Step::HandOver),
         (record(1, OTHER, None), record(1, &erased, Some("a")), Step::HandOver),
         (record(1, OTHER, None), record(1, &erased, Some("c")), Step::HandOver),
-        (record(1, &erased, Some("b")), record(1, &erased, Some("a")), Step::Done),
+        (record(3, ONE, None), record(1, &finished, Some("a")), Step::HandOver),
+        (record(1, &erased, Some("b")), record(1, &erased, Some("a")), Step::Finish),
         // The next generation was saved after the move, by the holder of a lost lock.
         (record(2, ONE, Some("b")), record(1, ONE, None), Step::HandOver),
         (record(2, ONE, Some("b")), record(1, ONE, Some("a")), Step::HandOver),
@@ -58,6 +64,7 @@ fn the_next_step_follows_from_the_two_records() {
         // Perhaps the only copy of a session of a third store.
         (record(1, OTHER, None), record(1, ONE, Some("c")), Step::Occupied),
         (record(1, &erased, Some("c")), None, Step::Elsewhere),
+        (record(1, &finished, Some("c")), None, Step::Elsewhere),
         (record(1, ONE, Some("c")), record(1, OTHER, Some("a")), Step::Elsewhere),
     ] {
         assert_eq!(next_step(source.as_ref(), target.as_ref(), "a", "b"), step, "{source:?} {target:?}");
@@ -90,6 +97,15 @@ async fn is_usable(sessions: &SealedSessions, owner: &str) -> bool {
     }
 }
 
+/// Whether there is a mark that a sign-in replaces.
+async fn has_replaceable_mark(sessions: &SealedSessions, owner: &str) -> bool {
+    match sessions.lock(&key(owner), WAIT).await.unwrap().load_to_replace().await {
+        Ok(loaded) => loaded.generation > 0 && loaded.session.unwrap().is_none(),
+        Err(SessionError::Moved { is_finished: false, .. }) => false,
+        Err(error) => panic!("{error}"),
+    }
+}
+
 #[tokio::test]
 async fn a_move_that_ends_anywhere_leaves_one_usable_session_at_most_and_the_next_one_finishes_it() {
     let signed_in = tempfile::tempdir().unwrap();
@@ -116,11 +132,15 @@ async fn a_move_that_ends_anywhere_leaves_one_usable_session_at_most_and_the_nex
         };
         assert!(!(is_usable(&from, "").await && is_usable(&to, "grace").await), "both after {polls}");
         let [from, to] = ["from", "to"].map(|store| sessions(home.path(), store));
+        let is_replaceable = has_replaceable_mark(&from, "").await;
+        assert!(!is_replaceable || is_usable(&to, "grace").await, "a mark of an unfinished move after {polls}");
+        assert!(!has_replaceable_mark(&to, "grace").await, "the only copy after {polls}");
         // Another owner is configured meanwhile.
         let again = from.move_to(&to, Some("alan"), |_, _| ()).await.unwrap();
         assert_eq!(again.sessions + again.earlier, 1, "after {polls}");
         let usable = [is_usable(&from, "").await, is_usable(&to, "grace").await, is_usable(&to, "alan").await];
         assert!(usable == [false, true, false] || usable == [false, false, true], "{usable:?} after {polls}");
+        assert!(has_replaceable_mark(&from, "").await, "after {polls}");
         if let Some(done) = done {
             assert_eq!(done.unwrap(), MovedSessions { sessions: 1, ..MovedSessions::default() });
             assert_eq!(again, MovedSessions { earlier: 1, ..MovedSessions::default() });
@@ -174,11 +194,18 @@ async fn registered_clients_are_moved_and_those_of_the_target_stay() {
 }
 
 #[tokio::test]
-async fn a_store_under_another_name_keeps_its_registered_clients() {
+async fn a_store_is_recognized_under_another_name_and_stays_as_it_is() {
     let home = tempfile::tempdir().unwrap();
     let [from, to] = ["one", "one"].map(|store| sessions(home.path(), store));
     from.store().save_client("issuer", "uri", b"client".to_vec()).await.unwrap();
-    assert_eq!(from.move_to(&to, None, |_, _| ()).await.unwrap(), MovedSessions::default());
+    for signed_in in [false, true] {
+        if signed_in {
+            sign_in(&from, "ada", 1).await;
+        }
+        let same = from.move_to(&to, None, |_, _| ()).await;
+        assert!(matches!(same, Err(SessionError::SameStore { .. })), "{same:?}");
+    }
+    assert!(is_usable(&from, "ada").await);
     assert_eq!(from.store().load_client("issuer", "uri").await.unwrap().as_deref(), Some(&b"client"[..]));
     let pending = Page { kind: ValueKind::PendingSignIn, after: None, limit: 1, length: None };
     assert_eq!(from.store().sealed_values(pending).await.unwrap(), []);
@@ -222,6 +249,16 @@ async fn the_key_of_a_moved_session_can_be_moved_and_stays() {
     sign_in(&from, "grace", 1).await;
     from.lock(&key("grace"), WAIT).await.unwrap().delete().await.unwrap();
     assert!(is_usable(&to, "ada").await);
+    // So does the sign-out of a session that replaced the mark.
+    let mut locked = from.lock(&key("ada"), WAIT).await.unwrap();
+    let generation = locked.load_to_replace().await.unwrap().generation;
+    let stored = StoredSession { id: [8; 16], session: session(1_000, None), refresh_token: None, client_secret: None };
+    let stored = StoredSession { session: Session { generation: generation + 1, ..stored.session }, ..stored };
+    locked.commit(generation, &stored).await.unwrap();
+    drop(locked);
+    assert!(is_usable(&from, "ada").await);
+    from.lock(&key("ada"), WAIT).await.unwrap().delete().await.unwrap();
+    assert!(sessions(home.path(), "to").load(&key("ada")).await.unwrap().is_some());
     from.move_key(KeyBackend::File).await.unwrap();
     from.delete_client(&ClientPlace { issuer: "i".into(), redirect_uri: "u".into() }).await.unwrap();
     assert!(is_usable(&to, "ada").await);

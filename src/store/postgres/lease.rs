@@ -13,7 +13,7 @@ use tokio::time::Instant;
 use tokio_postgres::Row;
 
 use super::now;
-use super::pool::{Param, Pool, bytes, jitter, number, text};
+use super::pool::{Param, Patience, Pool, bytes, jitter, number, text};
 use crate::store::contract::{BoxFuture, Result, SessionKey};
 use crate::store::error::StoreError;
 
@@ -101,7 +101,7 @@ impl Lease {
             " WHERE s.lease IS NULL OR s.lease = excluded.lease OR s.lease_until <= clock_timestamp()
              RETURNING COALESCE((SELECT lease <> $3 FROM before), false)"
         );
-        let Some(row) = self.row(STATEMENT, &[]).await? else { return Ok(false) };
+        let Some(row) = self.row(Patience::Usual, STATEMENT, &[]).await? else { return Ok(false) };
         if self.pool.column(&row, 0)? {
             // Its holder was killed, or cut off from the server.
             tracing::warn!(monotonic_counter.nexus_lease_takeovers = 1_u64, provider = self.key.provider);
@@ -127,20 +127,20 @@ impl Lease {
     /// Runs a statement whose first parameters are the owner, the provider and the lease's token, and which returns a
     /// row for each row that it changes. Tells whether there was one.
     pub(super) async fn changes(&self, statement: &str, params: &[Param<'_>]) -> Result<bool> {
-        Ok(self.row(statement, params).await?.is_some())
+        Ok(self.row(Patience::Usual, statement, params).await?.is_some())
     }
 
-    async fn row(&self, statement: &str, params: &[Param<'_>]) -> Result<Option<Row>> {
+    async fn row(&self, patience: Patience, statement: &str, params: &[Param<'_>]) -> Result<Option<Row>> {
         let token = &self.token[..];
         let own = [text(&self.key.owner), text(&self.key.provider), bytes(&token)];
         let params: Vec<_> = own.into_iter().chain(params.iter().cloned()).collect();
-        self.pool.row(statement, &params).await
+        Ok(self.pool.rows_within(patience, statement, &params).await?.into_iter().next())
     }
 
     /// Runs a statement that changes the session's row, and returns it, if this lease is held and the session has the
     /// expected generation.
     pub(super) async fn write(&self, statement: &str, params: &[Param<'_>]) -> Result<Row> {
-        match self.row(statement, params).await? {
+        match self.row(Patience::Usual, statement, params).await? {
             Some(row) => Ok(row),
             None if self.is_held().await? => Err(StoreError::Superseded),
             None => Err(StoreError::LockLost),
@@ -159,7 +159,7 @@ impl Lease {
         let lease = Self { pool: self.pool.clone(), key: self.key.clone(), token: self.token, is_released: true };
         Some(Box::pin(async move {
             // If this fails, it expires.
-            let _ = lease.changes(STATEMENT, &[]).await;
+            let _ = lease.row(Patience::Always, STATEMENT, &[]).await;
         }))
     }
 }

@@ -4,7 +4,7 @@
 //! Every statement is one round trip and one transaction of its own, unnamed, so that poolers in transaction mode work.
 //! Every statement can be repeated, because a lost connection does not tell whether the server executed it.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use deadpool::Runtime;
@@ -30,8 +30,12 @@ const CONNECTIONS: usize = 10;
 #[derive(Clone, Copy)]
 pub(super) enum Patience {
     Usual,
+    /// `Usual`, even if the server could not be reached a moment ago. For what others wait for.
+    Always,
     /// For a caller that can do without the answer.
     Short,
+    /// Once, because a caller of this process has waited for the server just now.
+    Once,
 }
 
 impl Patience {
@@ -39,8 +43,9 @@ impl Patience {
     /// is not used again.
     fn limits(self) -> (Duration, Duration) {
         match self {
-            Self::Usual => (Duration::from_secs(10), Duration::from_secs(10)),
+            Self::Usual | Self::Always => (Duration::from_secs(10), Duration::from_secs(10)),
             Self::Short => (Duration::from_millis(100), Duration::from_secs(2)),
+            Self::Once => (Duration::ZERO, Duration::from_millis(500)),
         }
     }
 }
@@ -51,6 +56,10 @@ const PATIENCE_FOR_CONNECTION: Duration = Duration::from_secs(60);
 /// How long no task tries to connect after an attempt has failed. Otherwise each of many waiting tasks would wait for
 /// its own attempt.
 const COOL_DOWN: Duration = Duration::from_millis(250);
+
+/// How long no call waits for the server after one has waited in vain. Each of them tries once, so the end of the outage
+/// is noticed at once; a command that makes several calls waits once for all of them.
+const OUTAGE: Duration = Duration::from_secs(2);
 
 /// The pause before another attempt.
 const PAUSE: (Duration, Duration) = (Duration::from_millis(50), Duration::from_millis(250));
@@ -75,6 +84,8 @@ pub(super) fn bytes<'a>(value: &'a (dyn ToSql + Sync)) -> Param<'a> {
 pub(super) struct Pool {
     name: String,
     pool: managed::Pool<Connections>,
+    /// When a call has last waited for the server in vain, if none has got an answer since.
+    gave_up: Arc<Mutex<Option<Instant>>>,
 }
 
 /// A connection that is taken from the pool.
@@ -85,7 +96,7 @@ impl Pool {
     pub(super) fn new(url: &PostgresUrl) -> Self {
         let builder = managed::Pool::builder(Connections::new(url)).max_size(CONNECTIONS).runtime(Runtime::Tokio1);
         let Ok(pool) = builder.build() else { unreachable!("only a pool without a runtime can be wrong") };
-        Self { name: url.name(), pool }
+        Self { name: url.name(), pool, gave_up: Arc::default() }
     }
 
     /// The server and the database, for messages.
@@ -105,8 +116,33 @@ impl Pool {
         statement: &str,
         params: &[Param<'_>],
     ) -> Result<Vec<Row>> {
+        let patience = self.patience_now(patience);
         let rows = repeated(patience, |limit| self.attempt(limit, statement, params)).await;
+        self.remember(patience, rows.as_ref().err());
         rows.map_err(|failure| self.error(failure))
+    }
+
+    fn patience_now(&self, patience: Patience) -> Patience {
+        let gave_up = *self.gave_up();
+        match patience {
+            Patience::Usual if gave_up.is_some_and(|at| at.elapsed() < OUTAGE) => Patience::Once,
+            patience => patience,
+        }
+    }
+
+    /// Remembers whether the server can be reached, after a call with this patience and result.
+    fn remember(&self, patience: Patience, failure: Option<&Failure>) {
+        match (patience, failure.map(|failure| &failure.problem)) {
+            (Patience::Usual | Patience::Always, Some(ServerProblem::Unreachable(_))) => {
+                *self.gave_up() = Some(Instant::now());
+            }
+            (_, Some(ServerProblem::Unreachable(_) | ServerProblem::TooManyConnections)) => {}
+            _ => *self.gave_up() = None,
+        }
+    }
+
+    fn gave_up(&self) -> MutexGuard<'_, Option<Instant>> {
+        self.gave_up.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Runs a statement that can be repeated, and returns its only row, if there is one.
@@ -126,7 +162,7 @@ impl Pool {
         statement: &str,
         params: &[Param<'_>],
     ) -> std::result::Result<Vec<Row>, Failure> {
-        let late = || Failure::temporary(format!("no answer within {} seconds", limit.as_secs()));
+        let late = || Failure::temporary(format!("no answer within {} seconds", limit.as_secs_f64()));
         let connection = self.connection(limit).await?;
         match tokio::time::timeout(limit, connection.query_typed(statement, params)).await {
             Ok(Ok(rows)) => Ok(rows),
@@ -176,7 +212,7 @@ pub(super) async fn repeated<T, F: Future<Output = std::result::Result<T, Failur
             Ok(done) => return Ok(done),
             Err(failure) => failure,
         };
-        if let (ServerProblem::TooManyConnections, Patience::Usual) = (&failure.problem, patience) {
+        if let (ServerProblem::TooManyConnections, Patience::Usual | Patience::Always) = (&failure.problem, patience) {
             // A pooler that was told so does not answer for a while.
             limit = PATIENCE_FOR_CONNECTION;
         }
@@ -188,7 +224,7 @@ pub(super) async fn repeated<T, F: Future<Output = std::result::Result<T, Failur
 }
 
 fn no_connection(limit: Duration) -> Failure {
-    Failure::temporary(format!("no connection within {} seconds", limit.as_secs()))
+    Failure::temporary(format!("no connection within {} seconds", limit.as_secs_f64()))
 }
 
 /// A random duration between two others, so that many processes do not ask in step.
@@ -312,5 +348,28 @@ mod tests {
         let failure = repeated(Patience::Usual, |_| async { Err::<(), _>(Failure::temporary("down")) }).await;
         assert!(matches!(failure.unwrap_err().problem, ServerProblem::Unreachable(_)));
         assert!((10..12).contains(&begun.elapsed().as_secs()), "an outage gets less time");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn after_a_wait_in_vain_calls_try_once_until_one_gets_an_answer_or_for_two_seconds() {
+        use Patience::{Always, Once, Short, Usual};
+        let pool = Pool::new(&PostgresUrl::parse("postgres://nexus@127.0.0.1/n?sslmode=disable").unwrap());
+        let (down, full) = (Failure::temporary("down"), ServerProblem::TooManyConnections);
+        let full = Failure { problem: full, is_temporary: true };
+        let is_down = || matches!(pool.patience_now(Usual), Once);
+        for (patience, failure) in [(Short, &down), (Once, &down), (Usual, &full)] {
+            pool.remember(patience, Some(failure));
+            assert!(!is_down());
+        }
+        pool.remember(Usual, Some(&down));
+        assert!(is_down());
+        assert!(matches!((pool.patience_now(Short), pool.patience_now(Always)), (Short, Always)));
+        pool.remember(Once, Some(&down));
+        assert!(is_down());
+        pool.remember(Once, None);
+        assert!(!is_down(), "the server is back");
+        pool.remember(Usual, Some(&down));
+        tokio::time::advance(OUTAGE).await;
+        assert!(!is_down(), "a program that goes on waits again");
     }
 }

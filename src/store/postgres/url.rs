@@ -35,7 +35,7 @@ pub(super) enum Authorities {
 
 /// Where a PostgreSQL store is, and how to sign in there. It contains a password, so `Debug` shows only
 /// [`name`](Self::name).
-#[derive(Clone)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct PostgresUrl {
     pub(super) config: Config,
     pub(super) authorities: Authorities,

@@ -140,7 +140,7 @@ async fn sign_in(sign_in: &SignIn<'_>) -> Result<()> {
         client.provider().client().map_err(with_other_providers)?;
     }
     client.check_writable().await?;
-    if let Err(moved @ Error::Session(SessionError::Moved { .. })) = client.find("").await {
+    if let Err(moved @ Error::Session(SessionError::Moved { is_finished: false, .. })) = client.find("").await {
         return Err(moved.into());
     }
     let mut situation = Situation::new(args, client.provider(), context);

@@ -6,6 +6,7 @@ use crate::cli::commands::Done;
 use crate::cli::config;
 use crate::cli::context::Context;
 use crate::cli::environment::variable;
+use crate::cli::error::CliError;
 use crate::cli::paths::Paths;
 use crate::cli::session::status::Status;
 use nexus::{ProviderConfig, Session};
@@ -25,8 +26,14 @@ pub(crate) struct Args {
 
 pub(crate) fn run(args: &Args, context: &Context) -> Done {
     let path = Paths::find()?.config;
-    let (mut names, stored) = (config::names(&path)?, context.stored());
-    let default = config::default_name(&path, &variable, &|| context.stored())?;
+    let (mut names, listed) = (config::names(&path)?, context.signed_in_providers());
+    // The configured providers are shown all the same.
+    let code = listed.as_ref().err().map_or(0, CliError::exit_code);
+    if let Err(error) = &listed {
+        context.warn_error(error);
+    }
+    let stored = listed.unwrap_or_default();
+    let default = config::default_name(&path, &variable, &|| stored.clone())?;
     if let Err(unknown) = config::check_name(&path, &default) {
         context.warn_error(&unknown);
     }
@@ -81,5 +88,5 @@ pub(crate) fn run(args: &Args, context: &Context) -> Done {
             "also signed in to {other}, which is not configured; `nexus oauth logout --provider {other}` signs out"
         ));
     }
-    Ok(0)
+    Ok(code)
 }

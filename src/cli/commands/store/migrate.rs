@@ -2,7 +2,7 @@
 
 use crate::cli::commands::Done;
 use crate::cli::context::Context;
-use nexus::store::{PostgresStore, SessionStore as _};
+use nexus::store::SessionStore as _;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -17,7 +17,7 @@ pub(crate) fn run(context: &Context) -> Done {
         context.say("The sessions are in a SQLite file, which is migrated when it is used");
         return Ok(0);
     };
-    let store = PostgresStore::new(&url);
+    let store = context.postgres_store(&url);
     let (before, after) = context.block_on(async { Ok(store.migrate().await?) })?;
     let name = store.name();
     context.say(&match before {

@@ -4,7 +4,7 @@ use serde_json::json;
 
 use crate::cli::commands::Done;
 use crate::cli::context::Context;
-use nexus::store::{PostgresStore, SessionStore as _};
+use nexus::store::SessionStore as _;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -22,9 +22,9 @@ pub(crate) struct Args {
 pub(crate) fn run(args: &Args, context: &Context) -> Done {
     let (sessions, _) = context.sessions()?;
     let store = sessions.store();
-    let postgres = context.store_config()?.postgres.map(|url| PostgresStore::new(&url));
+    let postgres = context.store_config()?.postgres.map(|url| context.postgres_store(&url));
     let (schema, active_key) = context.block_on(async {
-        store.check().await?;
+        sessions.check().await?;
         let schema = match &postgres {
             // A SQLite store would create its file.
             Some(postgres) => {
