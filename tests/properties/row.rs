@@ -27,7 +27,7 @@ thread_local! {
 impl Store {
     fn new() -> Self {
         let home = tempfile::tempdir().unwrap();
-        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
         let folders = Folders::under(home.path());
         let sessions = folders.sessions(Default::default(), nexus::now, std::sync::Arc::new(|_, _| {}));
         runtime.block_on(sessions.check_writable()).unwrap();
