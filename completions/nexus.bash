@@ -1,3 +1,5 @@
+# Completes nexus: passes the line as far as the cursor, and the text that bash replaces. COMP_WORDS is split at `=` and `:`,
+# and nothing tells which of its words belong together.
 _nexus() {
     local IFS=$'\n'
     read -r -d '' -a COMPREPLY <<< "$(COMPLETE=bash "nexus" -- "${COMP_LINE:0:COMP_POINT}" "$2" 2> /dev/null)"

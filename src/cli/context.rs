@@ -12,7 +12,7 @@ use crate::cli::config::document::header;
 use crate::cli::config::{self, ConfigFiles, Configured, StoreConfig};
 #[cfg(feature = "postgres")]
 use crate::cli::environment::add_secret_variable;
-use crate::cli::environment::{self, variable};
+use crate::cli::environment::variable;
 use crate::cli::error::session::session_hint;
 use crate::cli::error::{CliError, Providers, Result, run_start, set_providers};
 use crate::cli::history::store::History;
@@ -120,10 +120,7 @@ impl Context {
     }
 
     fn with_paths(&self, load: impl FnOnce(&ConfigFiles) -> Result<Configured>) -> Result<(Configured, Folders)> {
-        environment::check_utf8()?;
-        let found = Paths::find();
-        let no_home = found.as_ref().err().cloned();
-        let Paths { config, folders } = found.unwrap_or_else(|_| Paths::nowhere());
+        let (Paths { config, folders }, no_home) = Paths::find_or_nowhere()?;
         let configured = load(&config)?;
         match no_home.filter(|_| configured.provider.grant.needs_user()) {
             Some(no_home) => Err(no_home),

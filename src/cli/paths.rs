@@ -20,6 +20,24 @@ impl Paths {
     /// [`CliError::Configuration`] if a variable of nexus is not UTF-8, or if the account has no home folder.
     pub(crate) fn find() -> Result<Self> {
         environment::check_utf8()?;
+        Self::of_account()
+    }
+
+    /// [`find`](Self::find). For an account without a home folder, paths at which there is nothing and nothing can be
+    /// written, and the error.
+    ///
+    /// # Errors
+    /// [`CliError::Configuration`] if a variable of nexus is not UTF-8.
+    pub(crate) fn find_or_nowhere() -> Result<(Self, Option<CliError>)> {
+        environment::check_utf8()?;
+        let nowhere = || Self {
+            config: ConfigFiles::above(system_file(), PathBuf::new()),
+            folders: Folders::under(&PathBuf::new()),
+        };
+        Ok(Self::of_account().map_or_else(|no_home| (nowhere(), Some(no_home)), |paths| (paths, None)))
+    }
+
+    fn of_account() -> Result<Self> {
         if let Some(home) = variable("NEXUS_HOME") {
             let home = std::path::absolute(&home).unwrap_or_else(|_| PathBuf::from(&home));
             return Ok(Self { config: ConfigFiles::of_user(home.join("config.toml")), folders: Folders::under(&home) });
@@ -32,11 +50,6 @@ impl Paths {
         let folders = Folders { data: found.data_local_dir().to_owned(), key: state.join("key"), state };
         let config = ConfigFiles::above(system_file(), found.config_dir().join("config.toml"));
         Ok(Self { config, folders })
-    }
-
-    /// Paths at which there is nothing and nothing can be written.
-    pub(crate) fn nowhere() -> Self {
-        Self { config: ConfigFiles::above(system_file(), PathBuf::new()), folders: Folders::under(&PathBuf::new()) }
     }
 }
 

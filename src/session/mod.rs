@@ -20,6 +20,7 @@ mod rekey;
 mod rotation;
 mod seal;
 mod sealed;
+mod sign_in_values;
 pub(crate) mod source;
 mod stored;
 mod turns;

@@ -9,7 +9,8 @@ use super::key::{KeyError, KeySet, Retired, ValueCount};
 use super::pages::Pages;
 use super::record;
 use super::seal::{self, Seal};
-use super::sealed::{SealedSessions, client_data, off_thread, pending_data};
+use super::sealed::{SealedSessions, off_thread};
+use super::sign_in_values::{client_data, pending_data};
 use crate::store::{Place, Replacement, SealedValue, StoreError, ValueKind};
 
 type Result<T> = std::result::Result<T, SessionError>;

@@ -1,4 +1,5 @@
 //! Completion in bash, which replaces only the end of a word: its words also end at `=` and `:`, and an open quote stays.
+//! `completions/nexus.bash` is the script.
 
 use std::io::{self, Write};
 
@@ -7,23 +8,6 @@ use clap_complete::engine;
 
 use super::files::{self, ANY_FILE};
 use super::typed::Typed;
-
-/// Hands over the line as far as the cursor, and the text that bash replaces. The words of `COMP_WORDS` are split at `=`
-/// and `:`, and nothing tells which of them belong together.
-pub(crate) const SCRIPT: &str = r#"_nexus() {
-    local IFS=$'\n'
-    read -r -d '' -a COMPREPLY <<< "$(COMPLETE=bash "nexus" -- "${COMP_LINE:0:COMP_POINT}" "$2" 2> /dev/null)"
-    if [[ "${COMPREPLY-}" == $'\v' ]]; then
-        COMPREPLY=()
-        compopt -o default 2> /dev/null
-    fi
-}
-if [[ "${BASH_VERSINFO[0]}" -eq 4 && "${BASH_VERSINFO[1]}" -ge 4 || "${BASH_VERSINFO[0]}" -gt 4 ]]; then
-    complete -o bashdefault -o nosort -F _nexus nexus
-else
-    complete -o bashdefault -o default -F _nexus nexus
-fi
-"#;
 
 /// Writes what the replaced text can become, a line each.
 pub(super) fn write(grammar: &mut Command, line: &Typed<'_>, replaced: &str, out: &mut impl Write) -> io::Result<()> {

@@ -14,7 +14,7 @@ use crate::cli::environment::variable;
 
 use typed::Typed;
 
-pub(crate) mod bash;
+mod bash;
 pub(crate) mod candidates;
 mod files;
 mod powershell;

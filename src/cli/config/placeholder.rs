@@ -88,7 +88,7 @@ mod tests {
             "your client id",
             "its-secret",
             "xxx",
-            "XXXX",
+            "XxX",
             "ID",
             "my_client_id",
             "changeme",
