@@ -1,4 +1,4 @@
-//! A server that accepts a refresh and never answers: every process fails after one timeout.
+//! What never answers: a server that accepts a refresh, a stopped process, a command that prints the key.
 
 use nexus::sandbox::{Endpoint, Gate, Scripted};
 
@@ -43,4 +43,24 @@ fn waiting_for_a_stopped_process_times_out() {
     stopped.wait().unwrap();
     nexus.run(&["oauth", "token"]).ok();
     assert_eq!(sandbox.refreshes(), 1, "the lock went with its holder");
+}
+
+#[test]
+fn a_command_that_prints_no_key_in_time_is_a_temporary_failure() {
+    let (sandbox, nexus) = Nexus::signed_in(lifetime(3600));
+    nexus.write("passphrase", "correct horse\n", 0o600);
+    let own = std::fs::read_to_string(nexus.path("config.toml")).unwrap();
+    nexus.configure(&format!("passphrase_file = \"passphrase\"\n{own}"));
+    nexus.run(&["key", "move", "passphrase"]).ok();
+    let silent = "[\"/bin/sleep\", \"60\"]";
+    for (lines, setting) in [
+        (format!("key = \"passphrase\"\npassphrase_command = {silent}"), "passphrase_command"),
+        (format!("key = \"command\"\nkey_command = {silent}"), "key_command"),
+    ] {
+        nexus.configure(&format!("{lines}\n{own}"));
+        let output = nexus.run(&["oauth", "token"]);
+        let message = format!("error: cannot get the key: {setting} `/bin/sleep` did not finish within 30 seconds\n");
+        assert!(output.code == Some(75) && output.stderr.contains(&message), "{output}");
+    }
+    assert_eq!(sandbox.refreshes_asked(), 0);
 }
