@@ -91,7 +91,14 @@ pub(crate) fn system_authorities(from: Roots) -> Result<Arc<RootCertStore>> {
     let bundle = BUNDLES.iter().map(Path::new).find(|path| path.exists());
     let found = match (from, bundle) {
         (Roots::Bundle, Some(bundle)) => rustls_native_certs::load_certs_from_paths(Some(bundle), None),
-        _ => rustls_native_certs::load_native_certs(),
+        (Roots::All, Some(bundle)) => match rustls_native_certs::load_native_certs() {
+            // An empty `SSL_CERT_FILE` counts as unset.
+            found if found.certs.is_empty() && found.errors.iter().all(is_of_empty_path) => {
+                rustls_native_certs::load_certs_from_paths(Some(bundle), bundle.parent())
+            }
+            found => found,
+        },
+        (_, None) => rustls_native_certs::load_native_certs(),
     };
     let mut store = RootCertStore::empty();
     store.add_parsable_certificates(found.certs);
@@ -108,6 +115,10 @@ pub(crate) fn system_authorities(from: Roots) -> Result<Arc<RootCertStore>> {
         return Err(HttpError::NoRoots { reason: clean::clean(&why) });
     }
     Ok(Arc::new(store))
+}
+
+fn is_of_empty_path(error: &rustls_native_certs::Error) -> bool {
+    matches!(&error.kind, rustls_native_certs::ErrorKind::Io { path, .. } if path.as_os_str().is_empty())
 }
 
 pub(super) fn system(action: &'static str, error: &dyn Error) -> HttpError {

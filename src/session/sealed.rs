@@ -71,7 +71,8 @@ impl SealedSessions {
     }
 
     /// Waits for the store. Sends a notice after a second.
-    pub(super) async fn waiting<T>(&self, work: impl Future<Output = T>) -> T {
+    #[doc(hidden)]
+    pub async fn waiting<T>(&self, work: impl Future<Output = T>) -> T {
         noticed(&self.notice, work, || Notice::WaitingForStore { store: self.store.name() }).await
     }
 

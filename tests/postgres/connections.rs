@@ -86,6 +86,7 @@ fn a_command_waits_once_for_a_server_that_cannot_be_reached_and_says_so() {
             &["provider", "remove", "work"],
             &["doctor", "--offline"],
             &["store", "status"],
+            &["store", "migrate"],
             &["key", "show"],
         ] {
             for port in ports {

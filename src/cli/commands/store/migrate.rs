@@ -18,7 +18,8 @@ pub(crate) fn run(context: &Context) -> Done {
         return Ok(0);
     };
     let store = context.postgres_store(&url);
-    let (before, after) = context.block_on(async { Ok(store.migrate().await?) })?;
+    let (sessions, _) = context.sessions()?;
+    let (before, after) = context.block_on(async { Ok(sessions.waiting(store.migrate()).await?) })?;
     let name = store.name();
     context.say(&match before {
         0 => format!("Created the tables in {name} (version {after})"),
